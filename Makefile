@@ -1,0 +1,50 @@
+# Every target works from a clean clone: the first one that needs it builds .venv with the locked versions.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test check bench torture lock clean help
+
+help:            ## this list
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+# Two stamps, so that `make demo` installs only what recording and reading need.
+$(VENV)/.light: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "whence needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing whence into $(VENV)"
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.light
+	@echo "installing the development tools into $(VENV)"
+	@$(PIP) install -c constraints.txt -r requirements-dev.txt -e '.[all]'
+	@touch $@
+
+demo: $(VENV)/.light  ## record a simulation with a mystery in it, and ask why
+	@$(BIN)/whence demo
+
+test: $(VENV)/.dev  ## everything CI runs
+	@$(BIN)/python -m pytest -n auto
+
+check: $(VENV)/.dev  ## ruff, mypy strict, house tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest tests/house
+
+bench: $(VENV)/.dev  ## print speed beside the peers'; fails on nothing
+	@$(BIN)/python -m benchmarks.record
+
+torture: $(VENV)/.dev  ## the long versions of the fault tests
+	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto tests/walk tests/archive
+
+lock:            ## write constraints.txt anew from what the ranges resolve to today
+	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
+	@$(VENV)/lock/bin/python -m pip --disable-pip-version-check --quiet install -r requirements-dev.txt -e '.[all]'
+	@$(VENV)/lock/bin/python -m pip --disable-pip-version-check freeze --exclude-editable > constraints.txt
+	@rm -rf $(VENV)/lock
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

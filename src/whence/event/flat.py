@@ -1,0 +1,100 @@
+"""An event's one JSON form, the same from the command line, HTTP, streams and exports.
+
+The law: pure, and lossless both ways for plain values: `from_flat(to_flat(e)) == e` up to bytes, which JSON shows as base64 text.
+"""
+
+import base64
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from whence.errors import DataError
+from whence.event.kinds import Severity
+from whence.event.model import Event
+
+ORDER: Final = (
+    "id", "type", "kind", "source", "time", "observed_time", "run", "seq", "elapsed_ns", "severity", "agent", "turn",
+    "task", "stage", "status", "correlation", "description", "caused_by", "payload", "attributes", "resource", "scope",
+    "schema", "trace_id", "span_id", "parent_span_id", "duration_ns", "dropped", "signal",
+)  # fmt: skip
+"""The fields in the order they are shown."""
+
+_NS: Final = 1_000_000_000
+
+
+def format_time(ns: int) -> str:
+    """RFC 3339 in UTC with nanoseconds: `2026-01-02T03:04:05.000000006Z`. Past the year 9999: in seconds."""
+    seconds, rest = divmod(ns, _NS)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds}.{rest:09d}"
+
+
+def parse_time(text: str) -> int:
+    """Nanoseconds since the epoch of an RFC 3339 time, with up to nine digits of fraction; a time without a zone is UTC.
+
+    Raises DataError for anything else.
+    """
+    whole, dot, tail = text.partition(".")
+    digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
+    zone = tail[len(digits) :] if dot else ""
+    try:
+        if whole.lstrip("-").isdigit():
+            return int(whole) * _NS + int(digits.ljust(9, "0")[:9] or 0)
+        moment = datetime.fromisoformat(whole + zone)
+    except ValueError:
+        raise DataError(f"cannot read the time {text!r}: expected RFC 3339, such as 2026-01-02T03:04:05Z") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp()) * _NS + int(digits.ljust(9, "0")[:9] or 0)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can show it: bytes as base64, non-finite numbers as their OTLP strings, the rest as they are."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124 - NaN is not itself
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(bytes(value)).decode()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def to_flat(event: Event) -> dict[str, Any]:
+    """The event as a JSON object: fields in `ORDER`, absent and empty ones left out, times in RFC 3339."""
+    flat: dict[str, Any] = {}
+    for name in ORDER:
+        value = getattr(event, name)
+        if value is None or value == () or value == {} or (name == "dropped" and value == 0):
+            continue
+        if name in ("time", "observed_time"):
+            value = format_time(value)
+        elif name == "severity":
+            value = value.name
+        flat[name] = plain(value)
+    return flat
+
+
+def from_flat(flat: Mapping[str, Any]) -> Event:
+    """The event that `to_flat` wrote. Raises DataError where a required field is missing, or one is unknown or malformed."""
+    known = {f.name for f in fields(Event)}
+    unknown = sorted(set(flat) - known)
+    if unknown:
+        raise DataError(f"cannot read an event: unknown field {unknown[0]!r}")
+    values = dict(flat)
+    try:
+        for name in ("time", "observed_time"):
+            if name in values:
+                values[name] = parse_time(values[name])
+        if "severity" in values:
+            values["severity"] = Severity[values["severity"]]
+        if "caused_by" in values:
+            values["caused_by"] = tuple(values["caused_by"])
+        return Event(**values)
+    except (KeyError, TypeError, AttributeError) as cause:
+        raise DataError(f"cannot read an event: {cause}") from cause
