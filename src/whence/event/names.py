@@ -57,8 +57,15 @@ ALTERNATIVES: Final[dict[str, tuple[str, ...]]] = {
     STATUS: ("cicd.pipeline.task.run.result",),
 }
 SERVICE_NAME: Final = "service.name"
+SERVICE_INSTANCE: Final = "service.instance.id"
+HOST_NAME: Final = "host.name"
+PROCESS_PID: Final = "process.pid"
 EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 SPAN_KIND: Final = "span.kind"
 SPAN_STATUS_MESSAGE: Final = "span.status.message"
+CODE_FUNCTION: Final = "code.function.name"
+CODE_FILE: Final = "code.file.path"
+CODE_LINE: Final = "code.line.number"
+THREAD_NAME: Final = "thread.name"
