@@ -57,15 +57,13 @@ def upstream(
     `max_depth` bounds the distance from the event, `max_hops` the number of events, the nearest kept; None is no bound.
     Raises NotFoundError where the event is not in the graph.
     """
-    start = graph.number(event_id)
+    seen = graph.seen
 
     def seen_causes(node: int) -> list[tuple[int, Basis]]:
-        return [(cause, basis) for cause, basis in graph.up(node, follow) if graph.seen[cause]]
+        return [tie for tie in graph.up(node, follow) if seen[tie[0]]]
 
-    reached = _reach(start, seen_causes, max_depth, max_hops)
-    ties = {node: seen_causes(node) for node in reached}
-    beyond = {node: sum(cause not in reached for cause, _ in ties[node]) for node in reached}
-    return _chain(graph, "upstream", reached, ties, beyond)
+    reached, ties = _reach(graph.number(event_id), seen_causes, max_depth, max_hops)
+    return _chain(graph, "upstream", reached, ties, _beyond(reached, ties))
 
 
 def downstream(
@@ -77,41 +75,37 @@ def downstream(
     max_hops: int | None = None,
 ) -> Chain:
     """What an event led to: its effects, their effects, and so on. Bounds and errors as for `upstream`."""
-    start = graph.number(event_id)
-
-    def effects(node: int) -> list[tuple[int, Basis]]:
-        return graph.down(node, follow)
-
-    reached = _reach(start, effects, max_depth, max_hops)
+    reached, near = _reach(graph.number(event_id), lambda node: graph.down(node, follow), max_depth, max_hops)
     ties: dict[int, list[tuple[int, Basis]]] = {node: [] for node in reached}
-    beyond = dict.fromkeys(reached, 0)
-    for node in reached:
-        for effect, basis in effects(node):
+    for node, effects in near.items():
+        for effect, basis in effects:
             if effect in reached:
                 ties[effect].append((node, basis))
-            else:
-                beyond[node] += 1
-    return _chain(graph, "downstream", reached, ties, beyond)
+    return _chain(graph, "downstream", reached, ties, _beyond(reached, near))
 
 
-def _reach(start: int, neighbours: Neighbours, max_depth: int | None, max_hops: int | None) -> dict[int, int]:
-    """Every node within the bounds and its depth, breadth first."""
+def _reach(
+    start: int, neighbours: Neighbours, max_depth: int | None, max_hops: int | None
+) -> tuple[dict[int, int], dict[int, list[tuple[int, Basis]]]]:
+    """Every node within the bounds and its depth, breadth first; and the neighbours of each, those out of bounds too."""
     reached = {start: 0}
-    level = [start]
-    depth = 0
-    while level and (max_depth is None or depth < max_depth):
-        depth += 1
-        following = []
-        for node in level:
-            for neighbour, _ in neighbours(node):
-                if neighbour in reached:
-                    continue
-                if max_hops is not None and len(reached) >= max_hops:
-                    return reached
+    near: dict[int, list[tuple[int, Basis]]] = {}
+    queue = [start]
+    for node in queue:  # grows while it is walked
+        near[node] = neighbours(node)
+        depth = reached[node] + 1
+        if max_depth is not None and depth > max_depth:
+            continue
+        for neighbour, _ in near[node]:
+            if neighbour not in reached and (max_hops is None or len(reached) < max_hops):
                 reached[neighbour] = depth
-                following.append(neighbour)
-        level = following
-    return reached
+                queue.append(neighbour)
+    return reached, near
+
+
+def _beyond(reached: dict[int, int], near: dict[int, list[tuple[int, Basis]]]) -> dict[int, int]:
+    """How many neighbours of each node were left out."""
+    return {node: sum(neighbour not in reached for neighbour, _ in near[node]) for node in reached}
 
 
 def _chain(
@@ -133,8 +127,8 @@ def _chain(
         Hop(
             id=ids[node],
             depth=reached[node],
-            causes=tuple(Tie(ids[cause], basis) for cause, basis in ties[node] if cause in reached),
-            missing=tuple(ids[cause] for cause in graph.recorded_causes(node) if not graph.seen[cause]),
+            causes=tuple([Tie(ids[cause], basis) for cause, basis in ties[node] if cause in reached]),
+            missing=tuple([ids[cause] for cause in graph.recorded_causes(node) if not graph.seen[cause]]),
             beyond=beyond[node],
         )
         for node in ([*order, start] if direction == "upstream" else [start, *order])
