@@ -49,8 +49,13 @@ def test_within_a_process_seq_decides_and_not_the_clock() -> None:
         a_log("effect", "cause", seq=2, resource=here),
     ]
     assert found(jumped) == []
-    wrong = [a_log("cause", seq=2, resource=here), a_log("effect", "cause", seq=1, resource=here)]
-    assert found(wrong) == [Finding(Fault.LATER, ("cause", "effect"))]
+    wrong = [a_log("cause", time=6, seq=2, resource=here), a_log("effect", "cause", time=5, seq=1, resource=here)]
+    assert found(wrong) == [Finding(Fault.LATER, ("cause", "effect"), late_ns=1)]
+
+
+def test_a_forked_child_that_shares_its_parents_resource_raises_no_false_alarm() -> None:
+    """Both go on counting from the same number, so that `seq` alone says nothing."""
+    assert found([a_log("cause", time=5, seq=9), a_log("effect", "cause", time=6, seq=3)]) == []
 
 
 def test_seq_says_nothing_across_processes_or_runs() -> None:

@@ -34,8 +34,7 @@ class Finding:
     """One thing that is wrong.
 
     `events`: for a cycle, its events in the order of causing; for a later cause, the cause and the effect; otherwise the
-    event at fault. `names`: the missing cause, or the span that is nowhere. `late_ns`: how much later the cause is, by the
-    clock; None where `seq` told.
+    event at fault. `names`: the missing cause, or the span that is nowhere. `late_ns`: how much later the cause is.
     """
 
     fault: Fault
@@ -47,7 +46,8 @@ class Finding:
 def check(graph: Graph, *, tolerance_ns: int = TOLERANCE_NS) -> Iterator[Finding]:
     """Everything wrong with the graph, fault by fault, each in the order the events were added.
 
-    Within one process `seq` decides which event was first; otherwise times do, when further apart than `tolerance_ns`.
+    A cause is later where it comes later by the clock, and within one process by `seq` as well, since a clock can be set
+    back; between processes, only where it is later by more than `tolerance_ns`.
     """
     yield from _cycles(graph)
     yield from _later(graph, tolerance_ns)
@@ -66,12 +66,13 @@ def _later(graph: Graph, tolerance_ns: int) -> Iterator[Finding]:
     for cause, effect in graph.recorded_edges():
         if cause == effect or not graph.seen[cause]:
             continue
-        events = (graph.ids[cause], graph.ids[effect])
+        late = graph.time[cause] - graph.time[effect]
         if graph.process[cause] == graph.process[effect] != NOWHERE:
-            if graph.seq[cause] > graph.seq[effect]:
-                yield Finding(Fault.LATER, events)
-        elif graph.time[cause] - graph.time[effect] > tolerance_ns:
-            yield Finding(Fault.LATER, events, late_ns=graph.time[cause] - graph.time[effect])
+            found = late > 0 and graph.seq[cause] > graph.seq[effect]
+        else:
+            found = late > tolerance_ns
+        if found:
+            yield Finding(Fault.LATER, (graph.ids[cause], graph.ids[effect]), late_ns=late)
 
 
 def _missing(graph: Graph) -> Iterator[Finding]:

@@ -71,7 +71,9 @@ class Graph:
         """Nanoseconds since the epoch, 0 where not seen."""
         self.seq = array("q")
         self.process = array("i")
-        """Which process emitted the event, as a number of this graph's own, or NOWHERE where the event does not tell."""
+        """Which process of which run emitted the event, as a number of this graph's own: 0 and up where the resource tells
+        the process, -2 and down where it does not, so that all of the run counts as one; NOWHERE for an event without `seq`.
+        """
         self._number: dict[str, int] = {}
         self._processes: dict[tuple[str | None, ...], int] = {}
         # Recorded edges, each in two linked lists: the causes of its effect, and the effects of its cause.
@@ -262,9 +264,8 @@ class Graph:
 
     def _process_of(self, event: Event) -> int:
         named = process_of(event)
-        if named is None:
-            return NOWHERE
-        return self._processes.setdefault((event.run, *named), len(self._processes))
+        number = self._processes.setdefault((event.run, *(named or ())), len(self._processes))
+        return -2 - number if named is None else number
 
     def _sort_lanes(self) -> None:
         for name in self._unsorted:
@@ -281,8 +282,8 @@ class Graph:
         self._unsorted.clear()
 
     def _lane_order(self, lane: Iterable[int]) -> Callable[[int], tuple[int, int, str]]:
-        """By `seq` where one process emitted the whole lane, since only there it tells the order; else by time."""
+        """By `seq` where the whole lane is known to be of one process, since only there it tells the order; else by time."""
         processes = {self.process[node] for node in lane}
-        if len(processes) == 1 and NOWHERE not in processes:
+        if len(processes) == 1 and processes.pop() >= 0:
             return lambda node: (self.seq[node], 0, self.ids[node])
         return lambda node: (self.time[node], self.seq[node], self.ids[node])
