@@ -75,6 +75,8 @@ class Graph:
         the process, -2 and down where it does not, so that all of the run counts as one; NOWHERE for an event without `seq`.
         """
         self._number: dict[str, int] = {}
+        self._run = array("i")
+        self._runs: dict[str | None, int] = {}
         self._processes: dict[tuple[str | None, ...], int] = {}
         # Recorded edges, each in two linked lists: the causes of its effect, and the effects of its cause.
         self._cause = array("i")
@@ -110,6 +112,7 @@ class Graph:
         if event.seq is not None and 0 <= event.seq < 1 << 63:
             self.seq[node] = event.seq
             self.process[node] = self._process_of(event)
+        self._run[node] = self._runs.setdefault(event.run, len(self._runs))
         for cause in dict.fromkeys(event.caused_by):
             self._join(self._node(cause), node)
         self._put_in_span(node, event)
@@ -133,6 +136,19 @@ class Graph:
     def effects(self, event_id: str, follow: Follow = Follow.BEST) -> list[Tie]:
         """The events that one event caused, recorded ones first. Raises NotFoundError for an unknown id."""
         return [Tie(self.ids[node], basis) for node, basis in self.down(self.number(event_id), follow)]
+
+    def events_of(self, run: str | None) -> Iterator[str]:
+        """The ids of the events of one run that were added, in the order they were first named."""
+        number = self._runs.get(run, NOWHERE)
+        return (id for id, of in zip(self.ids, self._run, strict=True) if of == number != NOWHERE)
+
+    def run_of(self, event_id: str) -> str | None:
+        """The run of an event that was added. Raises NotFoundError for an unknown id."""
+        return list(self._runs)[self._run[self.number(event_id)]]
+
+    def all_events(self) -> Iterator[str]:
+        """The ids of all events that were added, in the order they were first named."""
+        return (id for id, seen in zip(self.ids, self.seen, strict=True) if seen)
 
     def missing(self) -> Iterator[tuple[str, list[str]]]:
         """Each id that was given as a recorded cause and is nowhere, with the ids of the events that gave it."""
@@ -233,7 +249,7 @@ class Graph:
             self.time.append(0)
             self.seq.append(_NO_SEQ)
             for column in (
-                self.process, self._first_cause, self._first_effect, self._span, self._next_inside, self._first_inside,
+                self.process, self._run, self._first_cause, self._first_effect, self._span, self._next_inside, self._first_inside,
                 self._previous, self._following,
             ):  # fmt: skip
                 column.append(NOWHERE)

@@ -1,0 +1,105 @@
+"""The entry: finds the command, runs it, and turns whatever goes wrong into one line and an exit code."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+
+from whence.cli.output import note
+from whence.cli.table import COMMANDS, Command
+from whence.errors import NotFoundError, WhenceError
+from whence.version import VERSION
+
+DONE: Final = 0
+NO: Final = 1
+"""The answer is no: not found, a check failed."""
+USAGE: Final = 2
+TROUBLE: Final = 3
+INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141
+
+
+def main() -> NoReturn:
+    """Run the command that the process was started with, and exit."""
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run one command; gives its exit code and never raises for what a user can cause."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is shown as an escape, not as a traceback.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
+    arguments = list(arguments) or ["--help"]
+    try:
+        code = command_for(arguments)(args=arguments, prog_name="whence", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except typer.TyperException as fault:
+        return _say(f"{fault.format_message()} See: whence {_wanted(arguments) or ''} --help", fault.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is quiet as well
+        return BROKEN_PIPE
+    except WhenceError as fault:
+        if isinstance(fault, NotFoundError):
+            return _say(str(fault), NO)
+        return _say(str(fault), USAGE if fault.fault == "caller" else TROUBLE)
+    except OSError as fault:
+        return _say(f"cannot go on: {fault}", TROUBLE)
+
+
+def _say(message: str, code: int) -> int:
+    note(message)
+    return code
+
+
+def command_for(arguments: Sequence[str]) -> typer.Typer:
+    """The program with the one command these arguments ask for loaded, and of the others only their help."""
+    app = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        help="whence: what happened in a program, and why.",
+    )
+    app.callback()(_program)
+    wanted = _wanted(arguments)
+    for command in COMMANDS.values():
+        passing = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+        app.command(
+            command.name,
+            help=None if command.name == wanted else command.help,
+            context_settings=passing if command.passes_on else None,
+        )(_load(command) if command.name == wanted else _not_loaded)
+    return app
+
+
+def _wanted(arguments: Sequence[str]) -> str | None:
+    named = next((argument for argument in arguments if not argument.startswith("-")), None)
+    return named if named in COMMANDS else None
+
+
+def _load(command: Command) -> Callable[..., Any]:
+    found: Callable[..., Any] = getattr(import_module(command.module), command.function)
+    return found
+
+
+def _not_loaded() -> None:
+    """Stands for a command that was not asked for."""
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"whence {VERSION}")
+        raise typer.Exit
+
+
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,207 @@
+"""How an event is told in one line, and in full.
+
+The law: pure; every recorded text goes through `text.safe` on its way.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from whence.cli.screen import Screen, Style
+from whence.cli.text import cut, pad, safe, to_json, width_of
+from whence.event import names
+from whence.event.flat import format_time, plain
+from whence.event.kinds import Severity
+from whence.event.model import Event
+
+_MARKS: Final[dict[str, str]] = {
+    "milestone": "◆",
+    "decision": "◇",
+    "action": "▸",
+    "state": "=",
+    "detail": "·",
+    "system": "⚙",
+}
+_STYLES: Final[dict[str, Style]] = {"milestone": "milestone", "decision": "decision", "state": "state", "detail": "dim"}
+_LANE: Final = 16
+_TYPE: Final = 24
+_SHOWN_VALUE: Final = 60
+"""Columns of one payload value in a line that tells an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An event told in one line, but for its time, which depends on what stands beside it."""
+
+    time: int
+    id: str
+    run: str | None
+    text: str
+
+
+def is_error(event: Event) -> bool:
+    """Whether the event says that something failed."""
+    return event.severity is not None and event.severity >= Severity.ERROR
+
+
+def mark_of(event: Event) -> str:
+    """One column for what the event is: its kind, a failure, a span or a plain log line."""
+    if is_error(event):
+        return "✗"
+    if event.kind is not None:
+        return _MARKS.get(event.kind, "?")
+    return "━" if event.signal == "span" else "·"
+
+
+def style_of(event: Event) -> Style | None:
+    """How the event stands out."""
+    if is_error(event):
+        return "error"
+    if event.severity is not None and event.severity >= Severity.WARN:
+        return "warning"
+    return _STYLES.get(event.kind or "")
+
+
+def lane_of(event: Event) -> str:
+    """Whose event it is: agent and task where given, else its stage, else what emitted it."""
+    parts = [part for part in (event.agent, event.task or event.stage) if part]
+    return safe("/".join(parts) or event.source or str(event.resource.get(names.SERVICE_NAME, "")))
+
+
+def value_text(value: Any) -> str:
+    """A recorded value as people write it: text bare, the rest as JSON; cut where it is long."""
+    return cut(safe(value) if isinstance(value, str) else to_json(plain(value)), _SHOWN_VALUE)
+
+
+def change_of(payload: Mapping[str, Any]) -> str:
+    """What an event changed, `price: 3 -> 5`, from the old and new values in its payload; empty where it has none."""
+    if "new_value" not in payload:
+        return ""
+    name = next((payload[key] for key in ("variable_name", "decision_type") if payload.get(key)), "")
+    old, new = value_text(payload.get("old_value")), value_text(payload["new_value"])
+    change = new if payload.get("old_value") is None else f"{old} -> {new}"
+    return f"{value_text(name)}: {change}" if name else change
+
+
+def story_of(event: Event) -> str:
+    """What happened, in words: the description, what changed, how long it took, what failed; else the payload."""
+    payload = event.payload
+    said = safe(event.description or "")
+    change = change_of(payload)
+    if change and change not in said:
+        said = f"{said} ({change})" if said else change
+    if not said:
+        said = " ".join(f"{safe(key)}={value_text(value)}" for key, value in payload.items() if value is not None)
+    failed = event.attributes.get(names.EXCEPTION_MESSAGE) or event.attributes.get(names.SPAN_STATUS_MESSAGE)
+    if isinstance(failed, str) and safe(failed) not in said:
+        said = f"{said} {safe(failed)}".strip()
+    if event.duration_ns is not None:
+        said = f"{said} took {duration_text(event.duration_ns)}".strip()
+    return said
+
+
+def row_of(event: Event, screen: Screen) -> Row:
+    """The event's mark, lane, type, story and number of recorded causes, before its time is known."""
+    kind = screen.paint(mark_of(event), style_of(event))
+    lane = screen.paint(pad(lane_of(event), _LANE), "lane")
+    type = screen.paint(pad_type(event), style_of(event))
+    causes = f"  ←{len(event.caused_by)}" if event.caused_by else ""
+    story = story_of(event)
+    if screen.width is not None:
+        taken = 18 + 2 + _LANE + 1 + max(_TYPE, width_of(safe(event.type))) + 1 + len(causes)
+        story = cut(story, max(screen.width - taken, 10))
+    return Row(event.time, event.id, event.run, f"{kind} {lane} {type} {story}{causes}".rstrip())
+
+
+def pad_type(event: Event) -> str:
+    """The type, never cut, since it is what people search for."""
+    type = safe(event.type) or f"({event.signal})"
+    return type + " " * (_TYPE - width_of(type))
+
+
+def elapsed_text(ns: int) -> str:
+    """Time since a run's start: `+1.204567s`, from a minute on `+2:03.456789`, from an hour on `+1:02:03.456789`."""
+    sign = "-" if ns < 0 else "+"
+    seconds, rest = divmod(abs(ns) // 1000, 1_000_000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{sign}{hours}:{minutes:02d}:{seconds:02d}.{rest:06d}"
+    return f"{sign}{minutes}:{seconds:02d}.{rest:06d}" if minutes else f"{sign}{seconds}.{rest:06d}s"
+
+
+def duration_text(ns: int) -> str:
+    """A duration in the unit that suits it: `17 us`, `4.2 ms`, `3.10 s`, `2 min 5 s`, `3 h 4 min`."""
+    if ns < 1_000_000:
+        return f"{ns / 1000:.3g} us"
+    if ns < 1_000_000_000:
+        return f"{ns / 1e6:.3g} ms"
+    seconds = ns / 1e9
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def clock_text(ns: int) -> str:
+    """A moment in UTC to the microsecond: `2026-01-02 03:04:05.000006`."""
+    text = format_time(ns)
+    return text[:26].replace("T", " ") if text.endswith("Z") else text
+
+
+class Origins:
+    """When each run began, as far as its events tell, so that all of them can be shown by time elapsed."""
+
+    def __init__(self) -> None:
+        self._said: dict[str | None, int] = {}
+        self._least: dict[str | None, int] = {}
+
+    def note(self, event: Event) -> None:
+        """Take in one event: one with an elapsed time says exactly when its run began, others only that it had."""
+        if event.elapsed_ns is not None:
+            start = event.time - event.elapsed_ns
+            self._said[event.run] = min(self._said.get(event.run, start), start)
+        else:
+            self._least[event.run] = min(self._least.get(event.run, event.time), event.time)
+
+    def elapsed(self, run: str | None, time: int) -> int:
+        """Nanoseconds from the run's start to that time."""
+        start = self._said.get(run)
+        return time - (self._least.get(run, time) if start is None else start)
+
+    def of(self, event: Event) -> int:
+        """Nanoseconds from its run's start to the event: what the program measured, else by the clock."""
+        return event.elapsed_ns if event.elapsed_ns is not None else self.elapsed(event.run, event.time)
+
+
+def whole(event: Event, screen: Screen) -> Iterable[str]:
+    """Every field of the event, one a line; texts of many lines indented below their name."""
+    fields: list[tuple[str, Any]] = [("id", event.id), ("type", event.type), ("kind", event.kind)]
+    fields += [("time", format_time(event.time)), ("run", event.run), ("seq", event.seq)]
+    if event.elapsed_ns is not None:
+        fields.append(("elapsed", elapsed_text(event.elapsed_ns)))
+    if event.duration_ns is not None:
+        fields.append(("duration", duration_text(event.duration_ns)))
+    fields.append(("severity", event.severity.name if event.severity is not None else None))
+    fields += [(name, getattr(event, name)) for name in ("source", "agent", "turn", "task", "stage", "status")]
+    fields += [(name, getattr(event, name)) for name in ("correlation", "schema", "trace_id", "span_id")]
+    fields += [("parent_span_id", event.parent_span_id), ("dropped", event.dropped or None)]
+    fields += [("signal", event.signal), ("description", event.description)]
+    yield from _fields(fields, screen, "")
+    for name in ("payload", "attributes", "resource", "scope"):
+        values = getattr(event, name)
+        if values:
+            yield screen.paint(name, "strong")
+            yield from _fields(values.items(), screen, "  ")
+
+
+def _fields(fields: Iterable[tuple[str, Any]], screen: Screen, indent: str) -> Iterable[str]:
+    for name, value in fields:
+        if value is None:
+            continue
+        label = indent + screen.paint(pad(safe(str(name)), max(14, width_of(safe(str(name))))), "dim")
+        if isinstance(value, str) and "\n" in value:
+            yield label.rstrip()
+            yield from (f"{indent}    {safe(line)}" for line in value.split("\n"))
+        else:
+            yield f"{label} {safe(value) if isinstance(value, str) else to_json(plain(value))}"

@@ -1,0 +1,41 @@
+"""The commands, one line each: where a command lives and what it is for. A new command is a file and a line here.
+
+The law: data only, so that `whence --help` need not load any command.
+"""
+
+from typing import Final, NamedTuple
+
+
+class Command(NamedTuple):
+    """One command: the function `name` in the module, one line of help, and whether it takes arguments of its own kind.
+
+    `passes_on`: what follows is not whence's to understand (`whence run -- CMD...`).
+    """
+
+    name: str
+    module: str
+    function: str
+    help: str
+    passes_on: bool = False
+
+
+COMMANDS: Final = {
+    command.name: command
+    for command in (
+        Command("demo", "whence.cli.demo", "demo", "Record a simulation with a mystery in it, and ask why."),
+        Command("run", "whence.cli.run", "run", "Run any program and record it, with no change to its code.", True),
+        Command("runs", "whence.cli.runs", "runs", "List the runs in the archive."),
+        Command("log", "whence.cli.log", "log", "Show events in the order of time."),
+        Command("show", "whence.cli.show", "show", "Show one event whole, with its causes and effects."),
+        Command("why", "whence.cli.why", "why", "Tell why an event happened, from the root cause on."),
+        Command("effects", "whence.cli.why", "effects", "Tell what an event led to."),
+        Command("check", "whence.cli.check", "check", "Look for faults in the recorded causes."),
+        Command("errors", "whence.cli.errors", "errors", "Show errors, like ones together, with their root causes."),
+        Command("last", "whence.cli.last", "last", "Show how a run ended and what was still open."),
+        Command("tail", "whence.cli.tail", "tail", "Show events as they are recorded."),
+        Command("verify", "whence.cli.upkeep", "verify", "Check every file of the archive."),
+        Command("seal", "whence.cli.upkeep", "seal", "Recover what dead processes left, seal and compress."),
+        Command("import", "whence.cli.importing", "import_files", "Take OTLP JSON Lines files into the archive."),
+        Command("doctor", "whence.cli.doctor", "doctor", "Check the installation, the settings and the archive."),
+    )
+}
