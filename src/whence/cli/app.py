@@ -68,11 +68,10 @@ def command_for(arguments: Sequence[str]) -> typer.Typer:
     app.callback()(_program)
     wanted = _wanted(arguments)
     for command in COMMANDS.values():
-        passing = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
         app.command(
             command.name,
             help=None if command.name == wanted else command.help,
-            context_settings=passing if command.passes_on else None,
+            context_settings={"allow_interspersed_args": not command.passes_on},
         )(_load(command) if command.name == wanted else _not_loaded)
     return app
 

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 
 class Command(NamedTuple):
-    """One command: the function `name` in the module, one line of help, and whether it takes arguments of its own kind.
+    """One command: the function `name` in the module, one line of help, and whether what it is given passes on.
 
-    `passes_on`: what follows is not whence's to understand (`whence run -- CMD...`).
+    `passes_on`: options behind the first argument are not whence's to understand (`whence run -- CMD...`).
     """
 
     name: str
@@ -19,11 +19,15 @@ class Command(NamedTuple):
     passes_on: bool = False
 
 
+_RUN: Final = "Run any Python program with whence recording it, with no change to its code."
+
 COMMANDS: Final = {
     command.name: command
     for command in (
-        Command("demo", "whence.cli.demo", "demo", "Record a simulation with a mystery in it, and ask why."),
-        Command("run", "whence.cli.run", "run", "Run any program and record it, with no change to its code.", True),
+        Command(
+            "demo", "whence.cli.demo", "demo", "Record a simulation of 20 agents with a mystery in it, then ask why."
+        ),
+        Command("run", "whence.cli.run", "run", _RUN, True),
         Command("runs", "whence.cli.runs", "runs", "List the runs in the archive."),
         Command("log", "whence.cli.log", "log", "Show events in the order of time."),
         Command("show", "whence.cli.show", "show", "Show one event whole, with its causes and effects."),

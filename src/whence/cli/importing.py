@@ -1,0 +1,221 @@
+"""`whence import`: OTLP JSON Lines files of any writer, checked line by line and taken into the archive."""
+
+import gzip
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Annotated, Any, Final, NamedTuple
+
+import orjson
+import typer
+import zstandard
+
+from whence.archive.writer import ArchiveWriter
+from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption
+from whence.cli.output import note, write, write_json
+from whence.errors import DataError, StorageError
+from whence.event import names
+from whence.event.model import Event
+from whence.otlp.decode import Place, events_of, signal_of
+from whence.otlp.encode import Line
+
+GROUP: Final = "imported"
+"""The archive's folder for what was imported. Which run an event is of is said by the event, never by the folder."""
+MAX_LINE: Final = 64 << 20
+"""Bytes: a longer line is not taken; a small compressed file can hold one that would fill memory."""
+_BATCH: Final = 1 << 20
+_SHOWN_BAD: Final = 20
+
+
+class Bad(NamedTuple):
+    """A line that was not taken: its number from 1, its offset in (uncompressed) bytes, and why."""
+
+    line: int
+    offset: int
+    cause: str
+
+
+@dataclass(slots=True)
+class FileReport:
+    """What became of one file."""
+
+    file: str
+    lines: int = 0
+    records: int = 0
+    bad: list[Bad] = field(default_factory=list)
+    trouble: str | None = None
+
+
+def import_files(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="OTLP JSON Lines: plain, .gz or .zst.")],
+    *,
+    archive: ArchiveOption = ARCHIVE,
+    json: JsonOption = False,
+) -> int:
+    """Take OTLP JSON Lines files into the archive.
+
+    From any writer: the Collector's file exporter, another archive, plain or compressed. Every line is checked; one that
+    is not OTLP is reported with its place and left out, the others are taken. Importing a file again adds nothing that
+    readers would show twice. Exits with 1 where lines were left out, with 3 where a file could not be read to its end.
+    """
+    reports = []
+    writer = ArchiveWriter(archive)
+    with closing(writer):
+        for file in files:
+            report = FileReport(str(file))
+            reports.append(report)
+            try:
+                with file.open("rb") as raw:
+                    _take(writer, plain_lines(raw), stem_of(file), report)
+            except (OSError, EOFError, zstandard.ZstdError) as fault:
+                report.trouble = f"cannot read {file} to its end: {fault}"
+            _tell(report, json)
+        closed = writer.close()
+    if closed.records_unwritten:
+        raise StorageError(
+            f"cannot write {closed.records_unwritten} records to {archive}: {closed.reason}; import again"
+        )
+    if any(report.trouble for report in reports):
+        return 3
+    return int(any(report.bad for report in reports))
+
+
+def _tell(report: FileReport, json: bool) -> None:
+    if json:
+        bad = [one._asdict() for one in report.bad]
+        found = {"file": report.file, "lines": report.lines, "records": report.records, "bad": bad}
+        write_json([found | ({"trouble": report.trouble} if report.trouble else {})])
+    else:
+        write([f"{report.file}: {report.records} records in {report.lines} lines"])
+    for one in report.bad[:_SHOWN_BAD]:
+        note(f"{report.file}, line {one.line} (byte {one.offset}), left out: {one.cause}")
+    if len(report.bad) > _SHOWN_BAD:
+        note(f"{report.file}: {len(report.bad) - _SHOWN_BAD} more lines left out")
+    if report.trouble:
+        note(report.trouble)
+
+
+def _take(writer: ArchiveWriter, lines: Iterable[tuple[int, bytes]], stem: str, report: FileReport) -> None:
+    """Check and append line by line, in batches of one signal."""
+    waiting: dict[str, list[Line]] = {}
+    size = 0
+    for number, (offset, data) in enumerate(lines, 1):
+        if not data.strip():
+            continue
+        try:
+            signal, line = checked(data, Place(stem, offset))
+        except DataError as fault:
+            report.bad.append(Bad(number, offset, str(fault)))
+            continue
+        report.lines += 1
+        report.records += line.records
+        waiting.setdefault(signal, []).append(line)
+        size += len(line.data)
+        if size >= _BATCH:
+            _append(writer, waiting)
+            size = 0
+    _append(writer, waiting)
+
+
+def _append(writer: ArchiveWriter, waiting: dict[str, list[Line]]) -> None:
+    for signal, lines in waiting.items():
+        writer.append(GROUP, signal, lines)  # type: ignore[arg-type]
+    waiting.clear()
+
+
+# --- deciding: pure ---------------------------------------------------------------------------------------------------
+
+
+def checked(data: bytes, place: Place) -> tuple[str, Line]:
+    """The signal and the archive line of one line of a file, each log record with an id. Raises DataError."""
+    if len(data) > MAX_LINE:
+        raise DataError(f"longer than {MAX_LINE >> 20} MiB")
+    try:
+        parsed = orjson.loads(data)
+    except orjson.JSONDecodeError as fault:
+        raise DataError(f"not JSON: {fault}") from None
+    if not isinstance(parsed, dict):
+        raise DataError("not a JSON object")
+    signal = signal_of(parsed)
+    if signal == "metrics":
+        times = list(_point_times(parsed))
+        return signal, _line(data, len(times), times)
+    events = events_of(parsed, place)
+    if signal == "logs":
+        data = with_ids(parsed, events, data)
+    return signal, _line(data, sum(event.signal != "span_event" for event in events), [event.time for event in events])
+
+
+def _line(data: bytes, records: int, times: list[int]) -> Line:
+    return Line(data.rstrip(b"\r\n") + b"\n", records, min(times, default=0), max(times, default=0))
+
+
+def with_ids(parsed: dict[str, Any], events: list[Event], data: bytes) -> bytes:
+    """The line with each log record's id written down, so that it stays the same in its new place; `data` if all had one."""
+    records = list(_log_records(parsed))
+    if len(records) != len(events):
+        raise DataError(f"{len(records)} log records and {len(events)} events")
+    changed = False
+    for record, event in zip(records, events, strict=True):
+        attributes = record.get("attributes") or []
+        if not any(isinstance(one, Mapping) and one.get("key") == names.ID for one in attributes):
+            record["attributes"] = [*attributes, {"key": names.ID, "value": {"stringValue": event.id}}]
+            changed = True
+    return orjson.dumps(parsed) if changed else data
+
+
+def _log_records(parsed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for resource in parsed.get("resourceLogs") or ():
+        for scope in resource.get("scopeLogs") or ():
+            yield from scope.get("logRecords") or ()
+
+
+def _point_times(value: Any) -> Iterator[int]:
+    """The time of every metric data point, wherever in the object it is."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key == "dataPoints" and isinstance(inner, list):
+                yield from (_as_time(point) for point in inner)
+            else:
+                yield from _point_times(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _point_times(inner)
+
+
+def _as_time(point: Any) -> int:
+    try:
+        return int(point["timeUnixNano"])
+    except (TypeError, KeyError, ValueError):
+        return 0
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def stem_of(file: Path) -> str:
+    """The file's name without the endings that say how it is written, so that compressing it changes no id."""
+    name = file.name
+    for ending in (".gz", ".zst", ".jsonl", ".json"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def plain_lines(raw: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The offset and bytes of each line, decompressed if its first bytes say so; a line over `MAX_LINE` is cut."""
+    start = raw.read(4)
+    raw.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        plain: Any = gzip.GzipFile(fileobj=raw)
+    elif start == b"\x28\xb5\x2f\xfd":
+        plain = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+    else:
+        plain = raw
+    offset = 0
+    while line := plain.readline(MAX_LINE + 1):
+        yield offset, line
+        offset += len(line)
+        while not line.endswith(b"\n") and (line := plain.readline(MAX_LINE)):
+            offset += len(line)  # the rest of a line that is too long
