@@ -15,9 +15,9 @@ from whence.event.kinds import Kind, Severity
 from whence.event.misfits import nearest
 from whence.event.model import Event
 from whence.event.typed import COMMON, TypedEvent, When, models
-from whence.event.vocabularies import simulation
+from whence.event.vocabularies import hook, job, own, pipeline, processing, simulation, workflow
 
-VOCABULARIES: Final[tuple[ModuleType, ...]] = (simulation,)
+VOCABULARIES: Final[tuple[ModuleType, ...]] = (simulation, workflow, job, pipeline, hook, processing, own)
 """The ready-made ones, in the order in which docs/events.md shows them. A new one is a file and its name here."""
 
 Model = type[TypedEvent]
