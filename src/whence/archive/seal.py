@@ -1,0 +1,193 @@
+"""Closing a segment for good: the seal that says what it holds, and its compressed form.
+
+The law: contents before names, new before old. Each step is durable before the next, repeating one does no harm, and the
+plain file goes only after the compressed one was read back from disk and found equal to the seal.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import orjson
+
+from whence.archive import frames, names
+from whence.archive.folder import read_whole, sync_file, write_whole
+from whence.archive.names import Stem
+from whence.archive.tally import Tally
+from whence.errors import DataError
+
+VERSION: Final = 1
+_SORTED: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """What a closed segment holds, written beside it as `<stem>.seal.json`."""
+
+    segment: str
+    bytes: int
+    """Plain bytes; whatever stands behind them in the file is not part of the archive."""
+    lines: int
+    records: int
+    sha256: str
+    """Of the plain bytes, in hex."""
+    first_time: int
+    """Nanoseconds, the least record time; 0 where no record has one."""
+    last_time: int
+    previous: str | None
+    """The `digest` of the seal before this one (same writer, group and signal, one less in number), if there was one."""
+    notes: Mapping[str, Any]
+    """Trouble it went through: `recovered`, `torn` (bytes set aside), `suspect` (a sync failed)."""
+    version: int = VERSION
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over every field: what the next seal names, and what shows a changed seal."""
+        return hashlib.sha256(orjson.dumps(asdict(self), option=_SORTED)).hexdigest()
+
+
+def seal_text(seal: Seal) -> bytes:
+    """The seal's file: its fields and its digest as JSON, always the same bytes for the same seal."""
+    return orjson.dumps(asdict(seal) | {"digest": seal.digest}, option=_SORTED) + b"\n"
+
+
+def parse_seal(data: bytes) -> Seal:
+    """The seal that `seal_text` wrote. Raises DataError where one bit is different."""
+    try:
+        fields = orjson.loads(data)
+        fields.pop("digest")
+        seal = Seal(**fields)
+    except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError) as cause:
+        raise DataError(f"cannot read a seal: {cause}") from cause
+    if seal.version != VERSION:
+        raise DataError(f"cannot read a seal of version {seal.version!r}: this whence knows version {VERSION}")
+    if seal_text(seal) != data:
+        raise DataError("cannot read a seal: it was changed after it was written")
+    return seal
+
+
+def read_seal(folder: int, stem: str) -> Seal | None:
+    """The seal of a segment, or None where there is none. Raises DataError where it is damaged, OSError."""
+    try:
+        return parse_seal(read_whole(folder, stem + names.SEALED))
+    except FileNotFoundError:
+        return None
+
+
+def seal_segment(folder: int, stem: Stem, tally: Tally, notes: Mapping[str, Any]) -> Seal:
+    """Write the seal of a segment whose bytes are durable. Raises OSError."""
+    seal = Seal(
+        segment=stem.text,
+        bytes=tally.bytes,
+        lines=tally.lines,
+        records=tally.records,
+        sha256=tally.sha256,
+        first_time=tally.first_time,
+        last_time=tally.last_time,
+        previous=_previous(folder, stem),
+        notes=notes,
+    )
+    write_whole(folder, stem.text + names.SEALED, [seal_text(seal)])
+    return seal
+
+
+def _previous(folder: int, stem: Stem) -> str | None:
+    if stem.n == 1:
+        return None
+    ending = f"-{stem.writer}-{stem.n - 1:06d}{names.SEALED}"
+    for name in os.listdir(folder):
+        if name.startswith(stem.signal) and name.endswith(ending):
+            with suppress(DataError, OSError):
+                return parse_seal(read_whole(folder, name)).digest
+    return None
+
+
+def compress_segment(folder: int, seal: Seal, chunks: Iterable[bytes]) -> None:
+    """Put `<stem>.jsonl.zst` in the place of the plain file, whose sealed bytes are `chunks` and whose lock the caller holds.
+
+    Raises OSError, and DataError where the plain file is not what its seal says (it then stays as it is).
+    """
+    name = seal.segment + names.COMPRESSED
+    temporary = name + names.TEMPORARY
+    with suppress(FileNotFoundError):
+        os.unlink(temporary, dir_fd=folder)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    copy = os.open(temporary, flags, names.FILE_MODE, dir_fd=folder)
+    try:
+        with open(copy, "r+b", closefd=False) as file:
+            for piece in frames.compress_stream(chunks):
+                file.write(piece)
+        sync_file(copy)
+        _forget_cache(copy)
+        if not matches(copy, seal):
+            raise DataError(f"cannot compress {seal.segment}: its bytes are not those of its seal")
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+    except (OSError, DataError):
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+    finally:
+        os.close(copy)
+    remove_plain(folder, seal.segment)
+
+
+def remove_plain(folder: int, stem: str) -> None:
+    """Remove the plain file of a segment whose compressed one is durable and was compared. Raises OSError."""
+    with suppress(FileNotFoundError):
+        os.unlink(stem + names.PLAIN, dir_fd=folder)
+    os.fsync(folder)
+
+
+def read_plain(fd: int, length: int) -> Iterator[bytes]:
+    """The first `length` bytes of a file, or as many as it has. Raises OSError."""
+    at = 0
+    while at < length:
+        chunk = os.pread(fd, min(names.READ_BYTES, length - at), at)
+        if not chunk:
+            return
+        at += len(chunk)
+        yield chunk
+
+
+def matches(fd: int, seal: Seal) -> bool:
+    """Whether a compressed file holds exactly the bytes its seal tells of, and every bit of it is as it was written."""
+    size = os.fstat(fd).st_size
+    table = frames.table_bytes(os.pread(fd, frames.FOOTER_BYTES, max(0, size - frames.FOOTER_BYTES)))
+    found = frames.parse_table(os.pread(fd, table, size - table), size) if table and table <= size else None
+    if not found or found[-1].plain:
+        return False
+    plain, packed = hashlib.sha256(), hashlib.sha256()
+    total = 0
+    for frame in found[:-1]:
+        data = os.pread(fd, frame.size, frame.at)
+        packed.update(data)
+        try:
+            expanded = frames.expand_frame(data, frame.plain)
+        except DataError:
+            return False
+        plain.update(expanded)
+        total += len(expanded)
+    last = found[-1]
+    rest = frames.hash_frame(packed.digest()) + frames.seek_table([(f.size, f.plain) for f in found])
+    return (total, plain.hexdigest(), os.pread(fd, size, last.at)) == (seal.bytes, seal.sha256, rest)
+
+
+def _forget_cache(fd: int) -> None:
+    """Ask the kernel to drop its copy of a synced file, so that reading it back reads the device."""
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def lock(fd: int) -> bool:
+    """Take a segment's lock if nobody has it. Held until the descriptor is closed."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
