@@ -1,18 +1,18 @@
 """An event's one JSON form, the same from the command line, HTTP, streams and exports.
 
-The law: pure, and lossless both ways for plain values: `from_flat(to_flat(e)) == e` up to bytes, which JSON shows as base64 text.
+The law: pure, and lossless both ways: `from_flat(to_flat(e)) == e` for plain values, save bytes and non-finite numbers, which
+JSON can only show as text.
 """
 
 import base64
 import math
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from whence.errors import DataError
 from whence.event.kinds import Severity
-from whence.event.model import Event
+from whence.event.model import Event, Signal
 
 ORDER: Final = (
     "id", "type", "kind", "source", "time", "observed_time", "run", "seq", "elapsed_ns", "severity", "agent", "turn",
@@ -22,6 +22,14 @@ ORDER: Final = (
 """The fields in the order they are shown."""
 
 _NS: Final = 1_000_000_000
+_TEXT, _WHOLE, _FIELDS = (str, "text"), (int, "a whole number"), (Mapping, "an object")
+_KINDS: Final[dict[str, tuple[type, str]]] = {
+    **dict.fromkeys(ORDER, _TEXT),
+    **dict.fromkeys(("seq", "elapsed_ns", "turn", "duration_ns", "dropped"), _WHOLE),
+    **dict.fromkeys(("payload", "attributes", "resource", "scope"), _FIELDS),
+    "caused_by": (list, "a list of ids"),
+}
+"""What each field is in JSON."""
 
 
 def format_time(ns: int) -> str:
@@ -38,7 +46,7 @@ def parse_time(text: str) -> int:
 
     Raises DataError for anything else.
     """
-    whole, dot, tail = text.partition(".")
+    whole, dot, tail = text.replace(",", ".").partition(".")  # ISO 8601 knows both marks
     digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
     zone = tail[len(digits) :] if dot else ""
     try:
@@ -82,11 +90,19 @@ def to_flat(event: Event) -> dict[str, Any]:
 
 def from_flat(flat: Mapping[str, Any]) -> Event:
     """The event that `to_flat` wrote. Raises DataError where a required field is missing, or one is unknown or malformed."""
-    known = {f.name for f in fields(Event)}
-    unknown = sorted(set(flat) - known)
+    unknown = sorted(str(name) for name in flat if name not in _KINDS)
     if unknown:
         raise DataError(f"cannot read an event: unknown field {unknown[0]!r}")
-    values = dict(flat)
+    for name in ("id", "type", "time"):
+        if name not in flat:
+            raise DataError(f"cannot read an event: no {name!r}")
+    values = {name: value for name, value in flat.items() if value is not None}
+    for name, value in values.items():
+        kind, words = _KINDS[name]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise DataError(f"cannot read an event: {name!r} is to be {words}, not {value!r:.60}")
+    if values.get("signal", "log") not in get_args(Signal):
+        raise DataError(f"cannot read an event: 'signal' is to be one of {', '.join(get_args(Signal))}")
     try:
         for name in ("time", "observed_time"):
             if name in values:
@@ -96,5 +112,5 @@ def from_flat(flat: Mapping[str, Any]) -> Event:
         if "caused_by" in values:
             values["caused_by"] = tuple(values["caused_by"])
         return Event(**values)
-    except (KeyError, TypeError, AttributeError) as cause:
-        raise DataError(f"cannot read an event: {cause}") from cause
+    except KeyError:
+        raise DataError(f"cannot read an event: no severity is called {values['severity']!r:.60}") from None
