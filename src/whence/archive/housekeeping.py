@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from whence.archive.folder import make_folders, open_group, probe
 from whence.archive.journal import Journal
-from whence.archive.names import PROBE_SECONDS, WARN_SECONDS
+from whence.archive.names import WARN_SECONDS
 from whence.archive.recovery import recover
 from whence.archive.seal import compress_segment, read_plain, seal_segment
 from whence.archive.segment import OpenSegment
@@ -98,7 +98,7 @@ def run_tidying(journal: Journal, recovering: bool) -> None:
             return
         if segment is not None and not _tidy(journal, segment):
             with journal.lock:
-                journal.tidy.wait(PROBE_SECONDS)
+                journal.tidy.wait(journal.options.probe_seconds)
 
 
 def _tidy(journal: Journal, segment: OpenSegment) -> bool:

@@ -342,7 +342,7 @@ class Journal:
     def _enter(self, trouble: OSError, soon: bool = False) -> None:
         self.trouble = trouble
         self.last_error = self.reason
-        self.probe_at = time.monotonic() + (0 if soon else names.PROBE_SECONDS)
+        self.probe_at = time.monotonic() + (0 if soon else self.options.probe_seconds)
         self.work.notify()
         self.tidy.notify()
 

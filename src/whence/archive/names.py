@@ -45,8 +45,6 @@ FRAME_LIMIT: Final = 64 << 20
 """A line longer than this is cut into several frames: the seekable format counts a frame in 32 bits, at most 1 GiB."""
 ZSTD_LEVEL: Final = 3
 """Level 9 saves another tenth and takes three times as long."""
-PROBE_SECONDS: Final = 1.0
-"""How often a disk in trouble is tried again."""
 WARN_SECONDS: Final = 10.0
 """At most one warning of a kind in this time: a disk in trouble must not fill the program's own log."""
 GROUP_BYTES: Final = 120

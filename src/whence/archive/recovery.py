@@ -26,6 +26,7 @@ from whence.archive.seal import (
     remove_plain,
     seal_segment,
 )
+from whence.archive.source import line_start
 from whence.archive.tally import Tally
 from whence.archive.terms import explain
 from whence.errors import DataError, NotFoundError
@@ -169,24 +170,12 @@ def _drop_temporary(folder: int, stem: Stem) -> Iterator[tuple[Any, str]]:
 def good_end(fd: int, size: int) -> int:
     """Where the last whole line of a crashed writer's file ends: after it come a line without its newline, or lines with
     NUL bytes, which a file system shows where data never reached the disk. Raises OSError."""
-    end = _line_start(fd, size)
+    end = line_start(fd, size)
     while end:
-        start = _line_start(fd, end - 1)
+        start = line_start(fd, end - 1)
         if not _has_nul(fd, start, end):
             return end
         end = start
-    return 0
-
-
-def _line_start(fd: int, before: int) -> int:
-    """The offset behind the last newline that stands before this offset, or 0."""
-    at = before
-    while at:
-        begin = max(0, at - names.READ_BYTES)
-        found = os.pread(fd, at - begin, begin).rfind(b"\n")
-        if found >= 0:
-            return begin + found + 1
-        at = begin
     return 0
 
 

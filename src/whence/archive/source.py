@@ -34,6 +34,18 @@ def open_file(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
+def line_start(fd: int, before: int) -> int:
+    """The offset behind the last newline that stands before this offset, or 0. Raises OSError."""
+    at = before
+    while at:
+        begin = max(0, at - names.READ_BYTES)
+        found = os.pread(fd, at - begin, begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        at = begin
+    return 0
+
+
 def chunks(fd: int, form: str, start: int, length: int | None) -> Iterator[Chunk]:
     """Plain bytes from offset `start` to `length` (None: to the end) of a file whose `form` is `""`, `zst` or `gz`.
 

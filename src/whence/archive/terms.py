@@ -52,6 +52,8 @@ class WriterOptions:
     """Memory for lines that the disk does not take (and, apart from it, for lines that are not synced yet)."""
     on_trouble: Literal["hold", "refuse"] = "hold"
     """While the disk is in trouble: keep new lines in memory, or raise StorageError to whoever brings them."""
+    probe_seconds: float = 1.0
+    """How often a disk in trouble is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,190 @@
+"""Checking an archive against its seals: every sealed byte is there, unchanged, and no segment is missing between others.
+
+The law: reading only. What is being written, or was torn by a crash, is told apart from damage.
+A seal shows accidents and careless changes. Whoever may write the directory can seal anew, or remove the newest segments of
+a writer with their seals: against that keep `last_seal` digests elsewhere.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from whence.archive import names
+from whence.archive.reader import Segment, list_segments
+from whence.archive.scan import Problem
+from whence.archive.seal import Seal, matches, read_plain
+from whence.archive.source import line_start, open_file
+from whence.archive.terms import explain
+from whence.errors import DataError, NotFoundError
+
+Chain = tuple[str, str, str]
+"""Group, signal and writer: their segments are numbered and each seal names the one before."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What `verify` found."""
+
+    segments: int = 0
+    """Files of lines, of any kind."""
+    sealed: int = 0
+    foreign: int = 0
+    """Files by other writers: there is no seal to hold them to."""
+    bytes: int = 0
+    """Plain bytes that were found to be what their seals say; so are lines and records."""
+    lines: int = 0
+    records: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    """Damage."""
+    unsealed: list[str] = field(default_factory=list)
+    """Segments being written now, or left by a writer that died: the next writer here seals them. No damage."""
+    tails: list[Problem] = field(default_factory=list)
+    """Last lines of those that are not whole (yet). No damage."""
+    last_seals: dict[str, str] = field(default_factory=dict)
+    """The newest seal's digest of each chain, by its segment: what to keep elsewhere as evidence."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def verify(directory: Path, progress: Callable[[str], None] | None = None) -> Report:
+    """Hold every segment against its seal, and the seals against each other. `progress` is told each file's name.
+
+    Raises NotFoundError where there is no such directory.
+    """
+    root = Path(directory).expanduser()
+    if not root.is_dir():
+        raise NotFoundError(f"cannot verify {directory}: there is no such directory")
+    report = Report()
+    chains: dict[Chain, dict[int, tuple[Segment, Seal | None]]] = {}
+    for segment in list_segments(root):
+        if progress:
+            progress(segment.label)
+        report.segments += 1
+        if segment.name is None:
+            report.foreign += 1
+            continue
+        seal, problems = _check_segment(segment, report)
+        report.problems.extend(problems)
+        chain = (segment.group, segment.name.signal, segment.name.writer)
+        chains.setdefault(chain, {})[segment.name.n] = (segment, seal)
+    for links in chains.values():
+        report.problems.extend(_check_chain(links))
+        newest = max((n for n, (_, seal) in links.items() if seal), default=None)
+        if newest is not None and (seal := links[newest][1]):
+            report.last_seals[links[newest][0].label] = seal.digest
+    return report
+
+
+def _check_segment(segment: Segment, report: Report) -> tuple[Seal | None, list[Problem]]:
+    try:
+        seal = segment.read_seal()
+    except (DataError, OSError) as cause:
+        return None, [Problem(segment.label + names.SEALED, 0, 0, "changed", str(cause))]
+    if seal is None:
+        return None, _check_unsealed(segment, report)
+    report.sealed += 1
+    if seal.segment != segment.stem:
+        return seal, [Problem(segment.label + names.SEALED, 0, 0, "changed", f"it is the seal of {seal.segment}")]
+    problems = [problem for ending in _forms(segment) for problem in _check_form(segment, seal, ending)]
+    if not _forms(segment):
+        problems.append(Problem(segment.label, 0, seal.bytes, "missing", "its seal is there and its file is not"))
+    if not problems:
+        report.bytes += seal.bytes
+        report.lines += seal.lines
+        report.records += seal.records
+    return seal, problems
+
+
+def _forms(segment: Segment) -> list[str]:
+    return [ending for ending in (names.PLAIN, names.COMPRESSED) if _path(segment, ending).exists()]
+
+
+def _path(segment: Segment, ending: str) -> Path:
+    return segment.base.with_name(segment.base.name + ending)
+
+
+def _check_unsealed(segment: Segment, report: Report) -> list[Problem]:
+    if names.PLAIN not in segment.endings:
+        return [Problem(segment.label, 0, 0, "missing", "it is compressed and its seal is missing")]
+    report.unsealed.append(segment.label)
+    try:
+        fd = open_file(_path(segment, names.PLAIN))
+    except OSError:
+        return []  # its writer sealed and compressed it meanwhile
+    try:
+        size = os.fstat(fd).st_size
+        end = line_start(fd, size)
+        if end < size:
+            detail = f"{size - end} bytes without a newline: torn by a crash, or being written now"
+            report.tails.append(Problem(segment.label, end, size - end, "tail", detail))
+    finally:
+        os.close(fd)
+    return []
+
+
+def _check_form(segment: Segment, seal: Seal, ending: str) -> list[Problem]:
+    label = segment.label + ending
+    try:
+        fd = open_file(_path(segment, ending))
+    except FileNotFoundError:
+        return []  # replaced by its compressed form while we looked
+    except OSError as trouble:
+        return [Problem(label, 0, seal.bytes, "unreadable", explain(trouble))]
+    try:
+        if ending == names.COMPRESSED:
+            return [] if matches(fd, seal) else _locate(segment, label, seal)
+        return list(_check_plain(fd, seal, label))
+    except OSError as trouble:
+        return [Problem(label, 0, seal.bytes, "unreadable", explain(trouble))]
+    finally:
+        os.close(fd)
+
+
+def _check_plain(fd: int, seal: Seal, label: str) -> Iterator[Problem]:
+    size = os.fstat(fd).st_size
+    if size < seal.bytes:
+        yield Problem(label, size, seal.bytes - size, "missing", f"{seal.bytes - size} bytes are missing at the end")
+        return
+    if size > seal.bytes:
+        yield Problem(
+            label, seal.bytes, size - seal.bytes, "extra", "bytes behind the sealed length, which readers ignore"
+        )
+    sha = hashlib.sha256()
+    for chunk in read_plain(fd, seal.bytes):
+        sha.update(chunk)
+    if sha.hexdigest() != seal.sha256:
+        yield Problem(label, 0, seal.bytes, "changed", "the bytes are not those that were sealed")
+
+
+def _locate(segment: Segment, label: str, seal: Seal) -> list[Problem]:
+    """A compressed file is not what it was: which plain bytes that costs."""
+    found: list[Problem] = []
+    for _ in segment.lines(found):
+        pass
+    told = [Problem(label, p.offset, p.length, p.kind, p.detail) for p in found if p.kind not in ("tail", "bad line")]
+    return told or [
+        Problem(label, 0, seal.bytes, "changed", "the file was changed, though it still gives the sealed bytes")
+    ]
+
+
+def _check_chain(links: dict[int, tuple[Segment, Seal | None]]) -> Iterator[Problem]:
+    numbers = sorted(links)
+    sealed = max((n for n in numbers if links[n][1]), default=0)
+    for before, after in pairwise(numbers):
+        segment, seal = links[after]
+        if after != before + 1:
+            detail = f"missing before it: numbers {before + 1} to {after - 1} of its writer"
+            yield Problem(segment.label, 0, 0, "chain", detail)
+            continue
+        earlier = links[before][1]
+        if seal and earlier and seal.previous != earlier.digest:
+            yield Problem(segment.label, 0, 0, "chain", f"its seal does not name the seal of number {before}")
+    for n in numbers:
+        segment, seal = links[n]
+        if seal is None and n < sealed and names.PLAIN in segment.endings and not _path(segment, names.SEALED).exists():
+            yield Problem(segment.label, 0, 0, "chain", "it has no seal, though later ones of its writer have")
