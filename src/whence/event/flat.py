@@ -53,6 +53,8 @@ def parse_time(text: str) -> int:
         if whole.lstrip("-").isdigit():
             return int(whole) * _NS + int(digits.ljust(9, "0")[:9] or 0)
         moment = datetime.fromisoformat(whole + zone)
+        if moment.microsecond:
+            raise ValueError("a second fraction")
     except ValueError:
         raise DataError(f"cannot read the time {text!r}: expected RFC 3339, such as 2026-01-02T03:04:05Z") from None
     if moment.tzinfo is None:

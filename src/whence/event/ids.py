@@ -11,6 +11,9 @@ _PAIRS: Final = [a + b for a in CROCKFORD for b in CROCKFORD]
 
 TIME_BITS: Final = 48
 ENTROPY_BITS: Final = 80
+TAIL_DIGITS: Final = 4
+TAIL_BITS: Final = 5 * TAIL_DIGITS
+TAIL_MASK: Final = (1 << TAIL_BITS) - 1
 _MAX: Final = (1 << (TIME_BITS + ENTROPY_BITS)) - 1
 
 _ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
@@ -51,6 +54,11 @@ def ulid_text(ulid: int) -> str:
             pairs[ulid & 1023],
         )
     )
+
+
+def tail_text(tail: int) -> str:
+    """The last `TAIL_DIGITS` characters of a ULID, from its last `TAIL_BITS` bits."""
+    return _PAIRS[tail >> 10] + _PAIRS[tail & 1023]
 
 
 def is_ulid(text: str) -> bool:

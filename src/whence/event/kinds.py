@@ -7,17 +7,6 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 
-class Kind(StrEnum):
-    """An event's verbosity class, from the story's chapters to its footnotes."""
-
-    MILESTONE = "milestone"
-    DECISION = "decision"
-    ACTION = "action"
-    STATE = "state"
-    DETAIL = "detail"
-    SYSTEM = "system"
-
-
 class Verbosity(IntEnum):
     """How much is recorded; each level includes those before it. `ACTION` is the default."""
 
@@ -26,6 +15,29 @@ class Verbosity(IntEnum):
     ACTION = 3
     STATE = 4
     DETAIL = 5
+
+
+class Kind(StrEnum):
+    """An event's verbosity class, from the story's chapters to its footnotes.
+
+    `needs` is the least verbosity at which it is recorded. System events come with the details, except that trouble
+    always passes: see `passes`.
+    """
+
+    needs: Verbosity
+
+    MILESTONE = "milestone", Verbosity.MILESTONE
+    DECISION = "decision", Verbosity.DECISION
+    ACTION = "action", Verbosity.ACTION
+    STATE = "state", Verbosity.STATE
+    DETAIL = "detail", Verbosity.DETAIL
+    SYSTEM = "system", Verbosity.DETAIL
+
+    def __new__(cls, value: str, needs: Verbosity) -> "Kind":
+        kind = str.__new__(cls, value)
+        kind._value_ = value
+        kind.needs = needs
+        return kind
 
 
 class Severity(IntEnum):
@@ -57,21 +69,10 @@ class Severity(IntEnum):
     FATAL4 = 24
 
 
-NEEDS: Final[dict[Kind, Verbosity]] = {
-    Kind.MILESTONE: Verbosity.MILESTONE,
-    Kind.DECISION: Verbosity.DECISION,
-    Kind.ACTION: Verbosity.ACTION,
-    Kind.STATE: Verbosity.STATE,
-    Kind.DETAIL: Verbosity.DETAIL,
-    Kind.SYSTEM: Verbosity.DETAIL,
-}
-"""The least verbosity at which a kind is recorded. System events come with the details, except that trouble always
-passes: see `passes`."""
-
 ALWAYS: Final = Severity.WARN
 """Events at least this severe are recorded at any verbosity: an archive that hides errors answers no questions."""
 
 
 def passes(kind: Kind, verbosity: Verbosity, severity: int | None = None) -> bool:
     """Whether an event of this kind and severity is recorded at this verbosity."""
-    return verbosity >= NEEDS[kind] or (severity is not None and severity >= ALWAYS)
+    return verbosity >= kind.needs or (severity is not None and severity >= ALWAYS)

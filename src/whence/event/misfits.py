@@ -31,6 +31,7 @@ _EXPECTED: Final[tuple[tuple[str, str], ...]] = (
     ("path_", "a path"),
 )
 """By the beginning of pydantic's error type. What is not here keeps pydantic's own words."""
+_LIMITS: Final = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 _INPUT: Final = re.compile(r"^(Input|Value) should (be |have |match )?")
 
 
@@ -94,6 +95,9 @@ def _expected(detail: ErrorDetails) -> str:
     for beginning, words in _EXPECTED:
         if kind.startswith(beginning):
             return words
+    for limit, words in _LIMITS.items():
+        if limit in context and len(context) == 1:
+            return f"{words} {context[limit]}"
     if kind in ("enum", "literal_error"):
         return f"one of {context['expected']}"
     if kind in ("value_error", "assertion_error"):

@@ -60,18 +60,3 @@ class Event:
     duration_ns: int | None = None
     dropped: int = 0
     """How many attributes, span events and links the SDK dropped from this record for its limits: loss, shown as such."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventRef:
-    """What `emit` gives back: enough to name the event as a cause, here or in another process."""
-
-    id: str
-    type: str
-    run: str | None = None
-    seq: int | None = None
-    trace_id: str | None = None
-    span_id: str | None = None
-
-    def __str__(self) -> str:
-        return self.id

@@ -38,6 +38,10 @@ CAUSE: Final = "whence.cause"
 EFFECT: Final = "whence.effect"
 PROJECTION: Final = "whence.projection"
 """Marks a span event or span that only repeats a log event for trace viewers; its value is `span_event` or `span`."""
+PROJECTED_SEVERITY: Final = "whence.severity"
+PROJECTED_DESCRIPTION: Final = "whence.description"
+PROJECTED_JSON: Final = "whence.json"
+"""On a projection: the log event's severity and body, and which attributes are JSON text because viewers show flat values."""
 
 # --- in baggage ---------------------------------------------------------------------------------------------------
 BAGGAGE_CAUSED_BY: Final = "whence.caused_by"
@@ -48,6 +52,9 @@ TYPE_RUN_STARTED: Final = "whence.run.started"
 TYPE_RUN_FINISHED: Final = "whence.run.finished"
 TYPE_DROPPED: Final = "whence.dropped"
 TYPE_EXCEPTION: Final = "exception"
+
+# --- metrics whence gives of itself -------------------------------------------------------------------------------------
+METRIC_DROPPED: Final = "whence.dropped"
 
 # --- what readers also accept, in this order, where ours is absent ------------------------------------------------
 ALTERNATIVES: Final[dict[str, tuple[str, ...]]] = {
@@ -69,3 +76,5 @@ CODE_FUNCTION: Final = "code.function.name"
 CODE_FILE: Final = "code.file.path"
 CODE_LINE: Final = "code.line.number"
 THREAD_NAME: Final = "thread.name"
+BODY: Final = "body"
+"""Where a log record's body goes that is not text."""

@@ -23,6 +23,8 @@ COMMON: Final = ("agent", "turn", "task", "stage", "status", "correlation")
 """The fields every event may have that are attributes of their own in the archive; the others are its payload."""
 _FACTS: Final = frozenset({"type", "kind", "severity", "schema_version", "schema_id"})
 
+_OURS: Final = f"{__name__.rpartition('.')[0]}.vocabularies."
+
 Label = Annotated[str, Field(coerce_numbers_to_str=True)]
 """A name or number that somebody gave to something; `7` is taken as `"7"`."""
 Milliseconds = Annotated[float, Field(ge=0, description="how long it took, in milliseconds")]
@@ -81,14 +83,14 @@ class TypedEvent(BaseModel):
     """`<type>/<version>`: what `whence.schema` says in the archive."""
     _plan: ClassVar[_Plan | None] = None
 
-    agent: Label | None = Field(None, description="who did it")
-    turn: int | None = Field(None, description="the turn, step or tick it belongs to")
-    task: Label | None = Field(None, description="the task it belongs to")
-    stage: Label | None = Field(None, description="the stage it belongs to")
-    status: str | None = Field(None, description="how things stand now")
-    correlation: Label | None = Field(None, description="what ties it to others: a session, a request, a document")
-    description: str | None = Field(None, description="one line for people; made from the fields where not given")
-    details: dict[str, Any] | None = Field(None, description="anything else")
+    agent: Label | None = Field(default=None, description="who did it")
+    turn: int | None = Field(default=None, description="the turn, step or tick it belongs to")
+    task: Label | None = Field(default=None, description="the task it belongs to")
+    stage: Label | None = Field(default=None, description="the stage it belongs to")
+    status: str | None = Field(default=None, description="how things stand now")
+    correlation: Label | None = Field(default=None, description="what ties it to others: a session, a request, a document")
+    description: str | None = Field(default=None, description="one line for people; made from the fields where not given")
+    details: dict[str, Any] | None = Field(default=None, description="anything else")
 
     def __init_subclass__(
         cls,
@@ -105,6 +107,10 @@ class TypedEvent(BaseModel):
             raise EventError(
                 f"cannot define {cls.__qualname__}: say its event type, as in class {cls.__name__}(TypedEvent, "
                 'type="thing.happened"), or abstract=True where it is only there to be inherited from'
+            )
+        if kind is not None and not isinstance(kind, Kind):
+            raise EventError(
+                f"cannot define {cls.__qualname__}: expected kind=Kind.ACTION or another Kind, got {kind!r}"
             )
         cls._plan = None
         cls.type = type or ""
@@ -126,6 +132,10 @@ class TypedEvent(BaseModel):
             )
         if cls.type:
             _enter(cls)
+        if not cls.__module__.startswith(_OURS):
+            # Our own many models are built when first used, to start fast; others at once, so that a field which pydantic
+            # cannot check is an error where it is written and not where it is emitted.
+            cls.model_rebuild(raise_errors=False)
 
     if not TYPE_CHECKING:  # type checkers make each class's own signature from its fields
 

@@ -56,8 +56,8 @@ class Settings(BaseModel):
     archive: Annotated[Path, BeforeValidator(as_path)] = Field(
         Path("whence-archive"), description="the archive's directory; made if it is not there"
     )
-    run: Label | None = Field(None, description="the run's id; by default made of the time and a random part")
-    service: Label | None = Field(None, description="the program's name (`service.name`); by default its script's name")
+    run: Label | None = Field(default=None, description="the run's id; by default made of the time and a random part")
+    service: Label | None = Field(default=None, description="the program's name (`service.name`); by default its script's name")
     verbosity: Level = Field(
         Verbosity.ACTION,
         description="how much is recorded: `milestone`, `decision`, `action`, `state` or `detail`, each with those before it",
@@ -95,7 +95,7 @@ class Settings(BaseModel):
         None,
         description="show events on their spans' timelines (as span events) to trace viewers; by default where `otlp` is set",
     )
-    otlp: Otlp | None = Field(None, description="send everything to an OTLP receiver too; just the endpoint, or:")
+    otlp: Otlp | None = Field(default=None, description="send everything to an OTLP receiver too; just the endpoint, or:")
     handle_sigterm: bool = Field(False, description="on SIGTERM write what is queued and exit with code 143")
     shutdown_timeout: Duration = Field(
         10.0, description="how long the end of the program may wait for the last records"

@@ -21,7 +21,7 @@ class SessionStop(TypedEvent, type="hook.session.stop", kind=Kind.MILESTONE):
     """A session is over."""
 
     session: Label = Field(description="the session's id")
-    reason: str | None = Field(None, description="why it ended")
+    reason: str | None = Field(default=None, description="why it ended")
     duration_ms: Milliseconds | None = None
 
     def summary(self) -> str:
@@ -32,7 +32,7 @@ class ToolBefore(TypedEvent, type="hook.tool.before"):
     """A tool is about to run."""
 
     tool: str = Field(description="the tool's name")
-    arguments: dict[str, Any] | None = Field(None, description="what it is given, by name")
+    arguments: dict[str, Any] | None = Field(default=None, description="what it is given, by name")
 
     def summary(self) -> str:
         return self.line(f"{self.tool} is about to run")
@@ -42,8 +42,8 @@ class ToolAfter(TypedEvent, type="hook.tool.after", severity=When("error", Sever
     """A tool has run; with `error`, it failed."""
 
     tool: str = Field(description="the tool's name")
-    result: Any = Field(None, description="what it gave")
-    error: str | None = Field(None, description="what went wrong, if anything did")
+    result: Any = Field(default=None, description="what it gave")
+    error: str | None = Field(default=None, description="what went wrong, if anything did")
     duration_ms: Milliseconds | None = None
 
     def summary(self) -> str:
@@ -55,9 +55,9 @@ class ConfigChanged(TypedEvent, type="hook.config.changed", kind=Kind.STATE):
     """A setting takes another value."""
 
     key: str = Field(description="which setting")
-    old_value: Any = Field(None, description="its value before")
-    new_value: Any = Field(None, description="its value from now on")
-    changed_by: str | None = Field(None, description="who changed it")
+    old_value: Any = Field(default=None, description="its value before")
+    new_value: Any = Field(default=None, description="its value from now on")
+    changed_by: str | None = Field(default=None, description="who changed it")
 
     def summary(self) -> str:
         return self.line(change_of(self.key, self.old_value, self.new_value))

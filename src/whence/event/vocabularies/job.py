@@ -13,7 +13,7 @@ class OfJob(TypedEvent, abstract=True):
     """What every job event has."""
 
     job: Label = Field(description="the job's id")
-    message: str | None = Field(None, description="one line for the people who wait")
+    message: str | None = Field(default=None, description="one line for the people who wait")
 
     def line(self, what: str) -> str:
         return self.message or f"job {self.job}: {what}"
@@ -22,7 +22,7 @@ class OfJob(TypedEvent, abstract=True):
 class JobCreated(OfJob, type="job.created", kind=Kind.MILESTONE):
     """A job exists and waits for its turn."""
 
-    status: str | None = Field("created", description="how the job stands")
+    status: str | None = Field(default="created", description="how the job stands")
 
     def summary(self) -> str:
         return self.line("created")
@@ -31,7 +31,7 @@ class JobCreated(OfJob, type="job.created", kind=Kind.MILESTONE):
 class JobStarted(OfJob, type="job.started", kind=Kind.MILESTONE):
     """A job begins."""
 
-    status: str | None = Field("running", description="how the job stands")
+    status: str | None = Field(default="running", description="how the job stands")
 
     def summary(self) -> str:
         return self.line("started")
@@ -40,7 +40,7 @@ class JobStarted(OfJob, type="job.started", kind=Kind.MILESTONE):
 class JobCompleted(OfJob, type="job.completed", kind=Kind.MILESTONE):
     """A job is done."""
 
-    status: str | None = Field("completed", description="how the job stands")
+    status: str | None = Field(default="completed", description="how the job stands")
     duration_ms: Milliseconds | None = None
 
     def summary(self) -> str:
@@ -50,7 +50,7 @@ class JobCompleted(OfJob, type="job.completed", kind=Kind.MILESTONE):
 class JobFailed(OfJob, type="job.failed", kind=Kind.MILESTONE, severity=Severity.ERROR):
     """A job ends without its result."""
 
-    status: str | None = Field("failed", description="how the job stands")
+    status: str | None = Field(default="failed", description="how the job stands")
     error: str = Field(description="what went wrong")
     duration_ms: Milliseconds | None = None
 
@@ -61,9 +61,9 @@ class JobFailed(OfJob, type="job.failed", kind=Kind.MILESTONE, severity=Severity
 class JobCanceled(OfJob, type="job.canceled", kind=Kind.MILESTONE, severity=Severity.WARN):
     """Somebody stopped a job."""
 
-    status: str | None = Field("canceled", description="how the job stands")
-    canceled_by: str | None = Field(None, description="who stopped it")
-    reason: str | None = Field(None, description="why")
+    status: str | None = Field(default="canceled", description="how the job stands")
+    canceled_by: str | None = Field(default=None, description="who stopped it")
+    reason: str | None = Field(default=None, description="why")
 
     def summary(self) -> str:
         return self.line(f"canceled by {self.canceled_by}" if self.canceled_by else "canceled")
@@ -72,7 +72,7 @@ class JobCanceled(OfJob, type="job.canceled", kind=Kind.MILESTONE, severity=Seve
 class JobResumed(OfJob, type="job.resumed", kind=Kind.MILESTONE):
     """A job goes on after a pause, a gate or a restart."""
 
-    status: str | None = Field("running", description="how the job stands")
+    status: str | None = Field(default="running", description="how the job stands")
 
     def summary(self) -> str:
         return self.line("resumed")
@@ -82,7 +82,7 @@ class JobStageStarted(OfJob, type="job.stage.started"):
     """A stage of a job begins."""
 
     stage: Label = Field(description="the stage's name")
-    status: str | None = Field("running", description="how the stage stands")
+    status: str | None = Field(default="running", description="how the stage stands")
 
     def summary(self) -> str:
         return self.line(f"stage {self.stage} started")
@@ -92,7 +92,7 @@ class JobStageCompleted(OfJob, type="job.stage.completed"):
     """A stage of a job is done."""
 
     stage: Label = Field(description="the stage's name")
-    status: str | None = Field("completed", description="how the stage stands")
+    status: str | None = Field(default="completed", description="how the stage stands")
     duration_ms: Milliseconds | None = None
 
     def summary(self) -> str:
@@ -103,7 +103,7 @@ class JobStageFailed(OfJob, type="job.stage.failed", severity=Severity.ERROR):
     """A stage of a job ends without its result."""
 
     stage: Label = Field(description="the stage's name")
-    status: str | None = Field("failed", description="how the stage stands")
+    status: str | None = Field(default="failed", description="how the stage stands")
     error: str = Field(description="what went wrong")
     duration_ms: Milliseconds | None = None
 
@@ -120,7 +120,7 @@ class OfGate(OfJob, abstract=True):
 class JobGatePaused(OfGate, type="job.gate.paused"):
     """A job waits at a gate."""
 
-    status: str | None = Field("paused", description="how the gate stands")
+    status: str | None = Field(default="paused", description="how the gate stands")
 
     def summary(self) -> str:
         return self.line(f"waits at gate {self.gate}")
@@ -129,8 +129,8 @@ class JobGatePaused(OfGate, type="job.gate.paused"):
 class JobGateApproved(OfGate, type="job.gate.approved", kind=Kind.DECISION):
     """Somebody lets a job through a gate."""
 
-    status: str | None = Field("approved", description="how the gate stands")
-    approved_by: str | None = Field(None, description="who said yes")
+    status: str | None = Field(default="approved", description="how the gate stands")
+    approved_by: str | None = Field(default=None, description="who said yes")
 
     def summary(self) -> str:
         by = f" by {self.approved_by}" if self.approved_by else ""
@@ -140,9 +140,9 @@ class JobGateApproved(OfGate, type="job.gate.approved", kind=Kind.DECISION):
 class JobGateRejected(OfGate, type="job.gate.rejected", kind=Kind.DECISION, severity=Severity.WARN):
     """Somebody does not let a job through a gate."""
 
-    status: str | None = Field("rejected", description="how the gate stands")
-    rejected_by: str | None = Field(None, description="who said no")
-    reason: str | None = Field(None, description="why")
+    status: str | None = Field(default="rejected", description="how the gate stands")
+    rejected_by: str | None = Field(default=None, description="who said no")
+    reason: str | None = Field(default=None, description="why")
 
     def summary(self) -> str:
         by = f" by {self.rejected_by}" if self.rejected_by else ""
@@ -152,8 +152,8 @@ class JobGateRejected(OfGate, type="job.gate.rejected", kind=Kind.DECISION, seve
 class JobGateAutoApproved(OfGate, type="job.gate.auto_approved", kind=Kind.DECISION):
     """A rule lets a job through a gate."""
 
-    status: str | None = Field("auto_approved", description="how the gate stands")
-    rule: str | None = Field(None, description="which rule said yes")
+    status: str | None = Field(default="auto_approved", description="how the gate stands")
+    rule: str | None = Field(default=None, description="which rule said yes")
 
     def summary(self) -> str:
         by = f" by {self.rule}" if self.rule else ""
@@ -163,7 +163,7 @@ class JobGateAutoApproved(OfGate, type="job.gate.auto_approved", kind=Kind.DECIS
 class JobHeartbeat(OfJob, type="job.heartbeat", kind=Kind.SYSTEM):
     """A job is still alive."""
 
-    progress: float | None = Field(None, description="how much is done, from 0 to 1", ge=0, le=1)
+    progress: float | None = Field(default=None, description="how much is done, from 0 to 1", ge=0, le=1)
 
     def summary(self) -> str:
         return self.line("alive" if self.progress is None else f"alive, {self.progress:.0%} done")

@@ -10,11 +10,11 @@ from whence.event.typed import TypedEvent
 class RunStarted(TypedEvent, type=names.TYPE_RUN_STARTED, kind=Kind.MILESTONE):
     """A run begins in a process."""
 
-    name: str | None = Field(None, description="the program's name")
-    pid: int | None = Field(None, description="the process's id")
-    host: str | None = Field(None, description="on which machine")
-    python: str | None = Field(None, description="the version of Python")
-    whence: str | None = Field(None, description="the version of whence")
+    name: str | None = Field(default=None, description="the program's name")
+    pid: int | None = Field(default=None, description="the process's id")
+    host: str | None = Field(default=None, description="on which machine")
+    python: str | None = Field(default=None, description="the version of Python")
+    whence: str | None = Field(default=None, description="the version of whence")
 
     def summary(self) -> str:
         return f"{self.name or 'run'} started"
@@ -23,9 +23,9 @@ class RunStarted(TypedEvent, type=names.TYPE_RUN_STARTED, kind=Kind.MILESTONE):
 class RunFinished(TypedEvent, type=names.TYPE_RUN_FINISHED, kind=Kind.MILESTONE):
     """A run is over in a process; `status` is `ok` or `failed`. A run without this event was killed."""
 
-    events: int | None = Field(None, description="the sequence number of the run's last event before this one", ge=0)
-    pid: int | None = Field(None, description="the process's id")
-    dropped: dict[str, int] | None = Field(None, description="records that are not in the archive, by reason")
+    events: int | None = Field(default=None, description="the sequence number of the run's last event before this one", ge=0)
+    pid: int | None = Field(default=None, description="the process's id")
+    dropped: dict[str, int] | None = Field(default=None, description="records that are not in the archive, by reason")
 
     def summary(self) -> str:
         return f"run finished, {self.status or 'ok'}"

@@ -20,8 +20,8 @@ class OfPipeline(TypedEvent, abstract=True):
 class PipelineStarted(OfPipeline, type="pipeline.started", kind=Kind.MILESTONE):
     """A pipeline begins."""
 
-    stages: list[Label] | None = Field(None, description="the stages it will go through, in order")
-    inputs: dict[str, Any] | None = Field(None, description="what it was given, by name")
+    stages: list[Label] | None = Field(default=None, description="the stages it will go through, in order")
+    inputs: dict[str, Any] | None = Field(default=None, description="what it was given, by name")
 
     def summary(self) -> str:
         return self.line(f"started, {len(self.stages)} stages" if self.stages else "started")
@@ -40,7 +40,7 @@ class PipelineStageCompleted(OfPipeline, type="pipeline.stage.completed"):
     """A stage is done."""
 
     stage: Label = Field(description="the stage's name")
-    output: Any = Field(None, description="its result")
+    output: Any = Field(default=None, description="its result")
     duration_ms: Milliseconds | None = None
 
     def summary(self) -> str:
@@ -50,7 +50,7 @@ class PipelineStageCompleted(OfPipeline, type="pipeline.stage.completed"):
 class PipelineCompleted(OfPipeline, type="pipeline.completed", kind=Kind.MILESTONE):
     """A pipeline is done."""
 
-    output: Any = Field(None, description="its result")
+    output: Any = Field(default=None, description="its result")
     duration_ms: Milliseconds | None = None
 
     def summary(self) -> str:

@@ -10,7 +10,7 @@ class DocumentStarted(TypedEvent, type="processing.document.started"):
     """Work on a document begins."""
 
     document: Label = Field(description="the document's id or path")
-    size_bytes: int | None = Field(None, description="its size, in bytes", ge=0)
+    size_bytes: int | None = Field(default=None, description="its size, in bytes", ge=0)
 
     def summary(self) -> str:
         return self.line(f"{self.document} started")
@@ -20,7 +20,7 @@ class ExtractionCompleted(TypedEvent, type="processing.extraction.completed"):
     """What was wanted from a document is out of it."""
 
     document: Label = Field(description="the document's id or path")
-    items: int | None = Field(None, description="how many things were found in it", ge=0)
+    items: int | None = Field(default=None, description="how many things were found in it", ge=0)
     duration_ms: Milliseconds | None = None
 
     def summary(self) -> str:
@@ -31,8 +31,8 @@ class ExtractionCompleted(TypedEvent, type="processing.extraction.completed"):
 class SynthesisCompleted(TypedEvent, type="processing.synthesis.completed"):
     """One result is made of many documents."""
 
-    documents: int | None = Field(None, description="of how many documents", ge=0)
-    output_length: int | None = Field(None, description="of the result, in characters", ge=0)
+    documents: int | None = Field(default=None, description="of how many documents", ge=0)
+    output_length: int | None = Field(default=None, description="of the result, in characters", ge=0)
     duration_ms: Milliseconds | None = None
 
     def summary(self) -> str:
@@ -43,9 +43,9 @@ class SynthesisCompleted(TypedEvent, type="processing.synthesis.completed"):
 class BatchProgress(TypedEvent, type="processing.batch.progress", kind=Kind.STATE):
     """How far a batch is."""
 
-    batch: Label | None = Field(None, description="the batch's id")
+    batch: Label | None = Field(default=None, description="the batch's id")
     processed: int = Field(description="how many are done, failed ones included", ge=0)
-    total: int | None = Field(None, description="of how many", ge=0)
+    total: int | None = Field(default=None, description="of how many", ge=0)
     failed: int = Field(0, description="how many of those done failed", ge=0)
 
     def summary(self) -> str:
@@ -58,9 +58,9 @@ class RetryAttempted(TypedEvent, type="processing.retry.attempted", severity=Sev
 
     operation: str = Field(description="what is tried again")
     attempt: int = Field(description="2 for the first retry, 3 for the next, ...", ge=1)
-    most_attempts: int | None = Field(None, description="after how many it is given up", ge=1)
-    error: str | None = Field(None, description="why the last attempt failed")
-    delay_ms: float | None = Field(None, description="how long it waited before this attempt, in milliseconds", ge=0)
+    most_attempts: int | None = Field(default=None, description="after how many it is given up", ge=1)
+    error: str | None = Field(default=None, description="why the last attempt failed")
+    delay_ms: float | None = Field(default=None, description="how long it waited before this attempt, in milliseconds", ge=0)
 
     def summary(self) -> str:
         of = "" if self.most_attempts is None else f" of {self.most_attempts}"

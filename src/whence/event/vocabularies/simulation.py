@@ -38,7 +38,7 @@ class TurnEnd(TypedEvent, type="turn_end", kind=Kind.MILESTONE):
 class PhaseTransition(TypedEvent, type="phase_transition", kind=Kind.MILESTONE):
     """The simulation, or one of its agents, goes from one phase to another."""
 
-    old_phase: str | None = Field(None, description="the phase that ends")
+    old_phase: str | None = Field(default=None, description="the phase that ends")
     new_phase: str = Field(description="the phase that begins")
 
     def summary(self) -> str:
@@ -49,8 +49,8 @@ class Decision(TypedEvent, type="decision", kind=Kind.DECISION):
     """An agent chooses; what it looked at are the event's causes."""
 
     decision_type: str = Field(description="what was decided on")
-    old_value: Any = Field(None, description="what held before")
-    new_value: Any = Field(None, description="what was chosen")
+    old_value: Any = Field(default=None, description="what held before")
+    new_value: Any = Field(default=None, description="what was chosen")
 
     def summary(self) -> str:
         return self.line(change_of(self.decision_type, self.old_value, self.new_value))
@@ -60,7 +60,7 @@ class Action(TypedEvent, type="action", kind=Kind.ACTION):
     """An agent does something."""
 
     action_type: str = Field(description="what is done")
-    action_payload: dict[str, Any] | None = Field(None, description="with what, to whom, how much")
+    action_payload: dict[str, Any] | None = Field(default=None, description="with what, to whom, how much")
 
     def summary(self) -> str:
         if not self.action_payload:
@@ -73,8 +73,8 @@ class StateChange(TypedEvent, type="state", kind=Kind.STATE):
     """A variable of the simulation, or of one agent, takes another value."""
 
     variable_name: str = Field(description="which variable")
-    old_value: Any = Field(None, description="its value before")
-    new_value: Any = Field(None, description="its value from now on")
+    old_value: Any = Field(default=None, description="its value before")
+    new_value: Any = Field(default=None, description="its value from now on")
 
     def summary(self) -> str:
         return self.line(change_of(self.variable_name, self.old_value, self.new_value))
@@ -84,7 +84,7 @@ class Detail(TypedEvent, type="detail", kind=Kind.DETAIL):
     """How something was calculated."""
 
     calculation_type: str = Field(description="what was calculated")
-    intermediate_values: dict[str, Any] | None = Field(None, description="the values on the way, by name")
+    intermediate_values: dict[str, Any] | None = Field(default=None, description="the values on the way, by name")
 
     def summary(self) -> str:
         return self.line(self.calculation_type)
@@ -96,7 +96,7 @@ class System(TypedEvent, type="system", kind=Kind.SYSTEM, severity=When("error_t
     error_type: str | None = Field(
         None, description="what kind of error, if it is one; then no verbosity suppresses it"
     )
-    retry_count: int | None = Field(None, description="how many times it was tried again", ge=0)
+    retry_count: int | None = Field(default=None, description="how many times it was tried again", ge=0)
 
     def summary(self) -> str:
         said = [self.error_type or "system"]

@@ -20,8 +20,8 @@ class OfWorkflow(TypedEvent, abstract=True):
 class WorkflowStarted(OfWorkflow, type="workflow.started", kind=Kind.MILESTONE):
     """A workflow begins."""
 
-    inputs: dict[str, Any] | None = Field(None, description="what it was given, by name")
-    tasks: int | None = Field(None, description="how many tasks it has", ge=0)
+    inputs: dict[str, Any] | None = Field(default=None, description="what it was given, by name")
+    tasks: int | None = Field(default=None, description="how many tasks it has", ge=0)
 
     def summary(self) -> str:
         return self.line("started" if self.tasks is None else f"started, {self.tasks} tasks")
@@ -30,7 +30,7 @@ class WorkflowStarted(OfWorkflow, type="workflow.started", kind=Kind.MILESTONE):
 class WorkflowCompleted(OfWorkflow, type="workflow.completed", kind=Kind.MILESTONE):
     """A workflow is done."""
 
-    output: Any = Field(None, description="its result")
+    output: Any = Field(default=None, description="its result")
     duration_ms: Milliseconds | None = None
 
     def summary(self) -> str:
@@ -74,7 +74,7 @@ class TaskInputsResolved(OfTask, type="task.inputs_resolved"):
 class TaskStarted(OfTask, type="task.started"):
     """A task begins."""
 
-    attempt: int | None = Field(None, description="1 the first time, 2 when it is tried again, ...", ge=1)
+    attempt: int | None = Field(default=None, description="1 the first time, 2 when it is tried again, ...", ge=1)
 
     def summary(self) -> str:
         return self.line("started" if self.attempt in (None, 1) else f"started, attempt {self.attempt}")
@@ -83,7 +83,7 @@ class TaskStarted(OfTask, type="task.started"):
 class TaskCompleted(OfTask, type="task.completed"):
     """A task is done."""
 
-    output: Any = Field(None, description="its result")
+    output: Any = Field(default=None, description="its result")
     duration_ms: Milliseconds
 
     def summary(self) -> str:
@@ -104,8 +104,8 @@ class TemplateResolved(TypedEvent, type="template.resolved", kind=Kind.DETAIL):
     """A template has its placeholders filled in."""
 
     template: str = Field(description="the template's name or text")
-    variables: dict[str, Any] | None = Field(None, description="what was filled in, by name")
-    resolved: str | None = Field(None, description="the text that came out")
+    variables: dict[str, Any] | None = Field(default=None, description="what was filled in, by name")
+    resolved: str | None = Field(default=None, description="the text that came out")
 
     def summary(self) -> str:
         return self.line("template resolved")
@@ -125,10 +125,10 @@ class ProviderCalled(TypedEvent, type="provider.called"):
 class ProviderResponded(TypedEvent, type="provider.responded"):
     """A model provider has answered."""
 
-    provider: str | None = Field(None, description="who answered")
-    model: str | None = Field(None, description="which model")
+    provider: str | None = Field(default=None, description="who answered")
+    model: str | None = Field(default=None, description="which model")
     output_length: int = Field(description="of the answer, in characters", ge=0)
-    tokens: int | None = Field(None, description="tokens used, prompt and answer together", ge=0)
+    tokens: int | None = Field(default=None, description="tokens used, prompt and answer together", ge=0)
     duration_ms: Milliseconds | None = None
 
     def summary(self) -> str:
@@ -138,7 +138,7 @@ class ProviderResponded(TypedEvent, type="provider.responded"):
 class SchemaValidated(TypedEvent, type="schema.validated", kind=Kind.DETAIL, severity=When("errors", Severity.WARN)):
     """Data was held against a schema; with errors, it does not fit, and no verbosity suppresses that."""
 
-    schema_name: str | None = Field(None, description="which schema")
+    schema_name: str | None = Field(default=None, description="which schema")
     errors: list[str] = Field(default_factory=list, description="what does not fit; none where all does")
 
     def summary(self) -> str:
