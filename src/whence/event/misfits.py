@@ -97,7 +97,7 @@ def _expected(detail: ErrorDetails) -> str:
             return words
     for limit, words in _LIMITS.items():
         if limit in context and len(context) == 1:
-            return f"{words} {context[limit]}"
+            return f"{words} {brief(context[limit])}"
     if kind in ("enum", "literal_error"):
         return f"one of {context['expected']}"
     if kind in ("value_error", "assertion_error"):

@@ -23,8 +23,6 @@ COMMON: Final = ("agent", "turn", "task", "stage", "status", "correlation")
 """The fields every event may have that are attributes of their own in the archive; the others are its payload."""
 _FACTS: Final = frozenset({"type", "kind", "severity", "schema_version", "schema_id"})
 
-_OURS: Final = f"{__name__.rpartition('.')[0]}.vocabularies."
-
 Label = Annotated[str, Field(coerce_numbers_to_str=True)]
 """A name or number that somebody gave to something; `7` is taken as `"7"`."""
 Milliseconds = Annotated[float, Field(ge=0, description="how long it took, in milliseconds")]
@@ -70,9 +68,8 @@ class TypedEvent(BaseModel):
     does not fit.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, defer_build=True, protected_namespaces=()
-    )
+    # Not `defer_build`, though it would start faster: building on first use is not thread-safe before pydantic 2.14.
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=())
 
     type: ClassVar[str] = ""
     """The EventName."""
@@ -88,8 +85,12 @@ class TypedEvent(BaseModel):
     task: Label | None = Field(default=None, description="the task it belongs to")
     stage: Label | None = Field(default=None, description="the stage it belongs to")
     status: str | None = Field(default=None, description="how things stand now")
-    correlation: Label | None = Field(default=None, description="what ties it to others: a session, a request, a document")
-    description: str | None = Field(default=None, description="one line for people; made from the fields where not given")
+    correlation: Label | None = Field(
+        default=None, description="what ties it to others: a session, a request, a document"
+    )
+    description: str | None = Field(
+        default=None, description="one line for people; made from the fields where not given"
+    )
     details: dict[str, Any] | None = Field(default=None, description="anything else")
 
     def __init_subclass__(
@@ -132,10 +133,6 @@ class TypedEvent(BaseModel):
             )
         if cls.type:
             _enter(cls)
-        if not cls.__module__.startswith(_OURS):
-            # Our own many models are built when first used, to start fast; others at once, so that a field which pydantic
-            # cannot check is an error where it is written and not where it is emitted.
-            cls.model_rebuild(raise_errors=False)
 
     if not TYPE_CHECKING:  # type checkers make each class's own signature from its fields
 
