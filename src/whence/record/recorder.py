@@ -24,7 +24,7 @@ from whence.record.resume import known_keys, last_seq
 from whence.record.run import Run, verbosity_named
 from whence.record.settings import Settings
 from whence.record.sink import SinkStatus, close_sink, open_sink
-from whence.record.stdlib import RecordingHandler
+from whence.record.stdlib import RecordingHandler, attach
 from whence.version import VERSION
 
 logger = logging.getLogger("whence.record")
@@ -80,7 +80,7 @@ class Recorder:
         self.run = self.open_run(run)
         self._handler = RecordingHandler() if settings.logging else None
         if self._handler is not None:
-            logging.getLogger().addHandler(self._handler)
+            attach(self._handler)
         if settings.console:
             console.prepare()
             self.bus.on("*", console.mirror)

@@ -3,7 +3,10 @@
 An `extra={"otel.event.name": "order.paid"}` makes it an event of that name; other extras become attributes.
 """
 
+import functools
 import logging
+import logging.config
+from collections.abc import Callable
 from typing import Any, Final
 
 from whence.event import names
@@ -50,6 +53,36 @@ class RecordingHandler(logging.Handler):
             )
         except Exception:  # noqa: BLE001 - logging's own rule: a handler's trouble is shown, not raised
             self.handleError(record)
+
+
+def attach(handler: RecordingHandler) -> None:
+    """Record what reaches the root logger, whatever the program does to its logging afterwards.
+
+    `basicConfig` does nothing where the root has a handler, and `dictConfig` and `fileConfig` take it off; so while a
+    program configures its logging ours is out of the way, and the program's logging is what it is without whence.
+    """
+    logging.getLogger().addHandler(handler)
+    for module, name in ((logging, "basicConfig"), (logging.config, "dictConfig"), (logging.config, "fileConfig")):
+        configures = getattr(module, name)
+        if not hasattr(configures, "whence_steps_aside"):
+            setattr(module, name, _stepping_aside(configures))
+
+
+def _stepping_aside(configures: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(configures)
+    def configure(*args: Any, **keywords: Any) -> None:
+        root = logging.getLogger()
+        ours = [handler for handler in root.handlers if isinstance(handler, RecordingHandler)]
+        for handler in ours:
+            root.removeHandler(handler)
+        try:
+            configures(*args, **keywords)
+        finally:
+            for handler in ours:
+                root.addHandler(handler)
+
+    configure.whence_steps_aside = True  # type: ignore[attr-defined]
+    return configure
 
 
 def attributes_of(record: logging.LogRecord) -> dict[str, Any]:
