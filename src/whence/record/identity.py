@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from random import SystemRandom
+from random import Random, SystemRandom
 
 from whence.event.ids import ENTROPY_BITS, TAIL_BITS, TAIL_DIGITS, TAIL_MASK, next_ulid, tail_text, ulid_text
 
@@ -19,7 +19,8 @@ class Ulids:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._random = SystemRandom()
+        # Unguessable numbers are not the point, numbers nobody else has are: the system's randomness is asked once.
+        self._random = Random(os.urandom(32))
         self._last = 0
         self._millisecond = 0
         self._head = -1

@@ -24,6 +24,9 @@ logger = logging.getLogger("whence.record")
 CHUNK: Final = 128
 """Records encoded and written at a time: about a millisecond's work, so that nobody waits long for the worker's lock."""
 HELP_SECONDS: Final = 0.001
+MOST_PATIENCE: Final = 0.1
+"""Helping may take a millisecond an event. What earlier events did not use, up to this much, a burst may use at once: so the
+average holds, and a worker that the system has put aside for a moment does not cost events."""
 REPORT_SECONDS: Final = 1.0
 """Drops are recorded at most this often, so that a storm of drops is not a storm of events about drops."""
 
@@ -47,7 +50,7 @@ class WhenFull(StrEnum):
     """What happens to a record that finds the queue full."""
 
     HELP = "help"
-    """The emitting thread helps to drain, for at most a millisecond; only then is the new record dropped."""
+    """The emitting thread helps to drain, for at most a millisecond an event; only then is the new record dropped."""
     DROP_NEWEST = "drop_newest"
     DROP_OLDEST = "drop_oldest"
     BLOCK = "block"
@@ -101,6 +104,8 @@ class Queue:
         self._accepted = self._done = 0
         self._idle = False
         self._waiting = 0
+        self._patience = 0.0
+        self._helped_at = 0
         self._closed = False
         self._on_disk = True
         self._reported = time.monotonic()
@@ -157,19 +162,20 @@ class Queue:
         return True
 
     def _help(self) -> None:
-        """Drain on the caller's thread, for at most about a millisecond, waiting for the worker's turn included."""
-        until = time.monotonic() + HELP_SECONDS
+        """Drain on the caller's thread, for as long as its patience lasts, waiting for the worker's turn included."""
+        began = time.monotonic()
+        earned = (self._accepted - self._helped_at) * HELP_SECONDS
+        patience = max(HELP_SECONDS, min(MOST_PATIENCE, self._patience + earned))
+        self._helped_at = self._accepted
         self._waiting += 1
-        got = self._drain_lock.acquire(timeout=HELP_SECONDS)
+        got = self._drain_lock.acquire(timeout=patience)
         self._waiting -= 1
-        if not got:
-            return
-        try:
-            self._drain_chunk(CHUNK // 2)
-            while len(self._items) >= self._capacity and time.monotonic() < until:
-                self._drain_chunk(CHUNK // 8)
-        finally:
-            self._drain_lock.release()
+        if got:
+            try:
+                self._drain_chunk(CHUNK)
+            finally:
+                self._drain_lock.release()
+        self._patience = patience - (time.monotonic() - began)
 
     def _count_drop(self, reason: str, item: Queued) -> None:
         records = len(item) if isinstance(item, list) else 1

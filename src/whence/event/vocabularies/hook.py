@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from whence.event.kinds import Kind, Severity
-from whence.event.typed import Label, Milliseconds, TypedEvent, When, change_of, lasted
+from whence.event.typed import Label, MillisecondsIfKnown, TypedEvent, When, change_of, lasted
 
 
 class SessionStart(TypedEvent, type="hook.session.start", kind=Kind.MILESTONE):
@@ -22,7 +22,7 @@ class SessionStop(TypedEvent, type="hook.session.stop", kind=Kind.MILESTONE):
 
     session: Label = Field(description="the session's id")
     reason: str | None = Field(default=None, description="why it ended")
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         return self.line(f"session {self.session} stops")
@@ -44,7 +44,7 @@ class ToolAfter(TypedEvent, type="hook.tool.after", severity=When("error", Sever
     tool: str = Field(description="the tool's name")
     result: Any = Field(default=None, description="what it gave")
     error: str | None = Field(default=None, description="what went wrong, if anything did")
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         ran = lasted(f"{self.tool} {'failed' if self.error else 'ran'}", self.duration_ms)

@@ -6,7 +6,7 @@
 from pydantic import Field
 
 from whence.event.kinds import Kind, Severity
-from whence.event.typed import Label, Milliseconds, TypedEvent, lasted
+from whence.event.typed import Label, MillisecondsIfKnown, TypedEvent, lasted
 
 
 class OfJob(TypedEvent, abstract=True):
@@ -41,7 +41,7 @@ class JobCompleted(OfJob, type="job.completed", kind=Kind.MILESTONE):
     """A job is done."""
 
     status: str | None = Field(default="completed", description="how the job stands")
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         return self.line(lasted("completed", self.duration_ms))
@@ -52,7 +52,7 @@ class JobFailed(OfJob, type="job.failed", kind=Kind.MILESTONE, severity=Severity
 
     status: str | None = Field(default="failed", description="how the job stands")
     error: str = Field(description="what went wrong")
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         return self.line(f"{lasted('failed', self.duration_ms)}: {self.error}")
@@ -93,7 +93,7 @@ class JobStageCompleted(OfJob, type="job.stage.completed"):
 
     stage: Label = Field(description="the stage's name")
     status: str | None = Field(default="completed", description="how the stage stands")
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         return self.line(lasted(f"stage {self.stage} completed", self.duration_ms))
@@ -105,7 +105,7 @@ class JobStageFailed(OfJob, type="job.stage.failed", severity=Severity.ERROR):
     stage: Label = Field(description="the stage's name")
     status: str | None = Field(default="failed", description="how the stage stands")
     error: str = Field(description="what went wrong")
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         return self.line(f"{lasted(f'stage {self.stage} failed', self.duration_ms)}: {self.error}")

@@ -23,7 +23,9 @@ class RunStarted(TypedEvent, type=names.TYPE_RUN_STARTED, kind=Kind.MILESTONE):
 class RunFinished(TypedEvent, type=names.TYPE_RUN_FINISHED, kind=Kind.MILESTONE):
     """A run is over in a process; `status` is `ok` or `failed`. A run without this event was killed."""
 
-    events: int | None = Field(default=None, description="the sequence number of the run's last event before this one", ge=0)
+    events: int | None = Field(
+        default=None, description="the sequence number of the run's last event before this one", ge=0
+    )
     pid: int | None = Field(default=None, description="the process's id")
     dropped: dict[str, int] | None = Field(default=None, description="records that are not in the archive, by reason")
 

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from whence.event.kinds import Kind, Severity
-from whence.event.typed import Label, Milliseconds, TypedEvent, lasted
+from whence.event.typed import Label, MillisecondsIfKnown, TypedEvent, lasted
 
 
 class OfPipeline(TypedEvent, abstract=True):
@@ -41,7 +41,7 @@ class PipelineStageCompleted(OfPipeline, type="pipeline.stage.completed"):
 
     stage: Label = Field(description="the stage's name")
     output: Any = Field(default=None, description="its result")
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         return self.line(lasted(f"stage {self.stage} completed", self.duration_ms))
@@ -51,7 +51,7 @@ class PipelineCompleted(OfPipeline, type="pipeline.completed", kind=Kind.MILESTO
     """A pipeline is done."""
 
     output: Any = Field(default=None, description="its result")
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         return self.line(lasted("completed", self.duration_ms))
@@ -61,7 +61,7 @@ class PipelineFailed(OfPipeline, type="pipeline.failed", kind=Kind.MILESTONE, se
     """A pipeline ends without its result; `stage` says in which stage, where it was in one."""
 
     error: str = Field(description="what went wrong")
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         where = f" in stage {self.stage}" if self.stage else ""

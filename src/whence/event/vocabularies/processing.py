@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from whence.event.kinds import Kind, Severity
-from whence.event.typed import Label, Milliseconds, TypedEvent, lasted
+from whence.event.typed import Label, MillisecondsIfKnown, TypedEvent, lasted
 
 
 class DocumentStarted(TypedEvent, type="processing.document.started"):
@@ -21,7 +21,7 @@ class ExtractionCompleted(TypedEvent, type="processing.extraction.completed"):
 
     document: Label = Field(description="the document's id or path")
     items: int | None = Field(default=None, description="how many things were found in it", ge=0)
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         found = "" if self.items is None else f"{self.items} items "
@@ -33,7 +33,7 @@ class SynthesisCompleted(TypedEvent, type="processing.synthesis.completed"):
 
     documents: int | None = Field(default=None, description="of how many documents", ge=0)
     output_length: int | None = Field(default=None, description="of the result, in characters", ge=0)
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         of = "" if self.documents is None else f" of {self.documents} documents"
@@ -46,7 +46,7 @@ class BatchProgress(TypedEvent, type="processing.batch.progress", kind=Kind.STAT
     batch: Label | None = Field(default=None, description="the batch's id")
     processed: int = Field(description="how many are done, failed ones included", ge=0)
     total: int | None = Field(default=None, description="of how many", ge=0)
-    failed: int = Field(0, description="how many of those done failed", ge=0)
+    failed: int = Field(default=0, description="how many of those done failed", ge=0)
 
     def summary(self) -> str:
         of = "" if self.total is None else f" of {self.total}"
@@ -60,7 +60,9 @@ class RetryAttempted(TypedEvent, type="processing.retry.attempted", severity=Sev
     attempt: int = Field(description="2 for the first retry, 3 for the next, ...", ge=1)
     most_attempts: int | None = Field(default=None, description="after how many it is given up", ge=1)
     error: str | None = Field(default=None, description="why the last attempt failed")
-    delay_ms: float | None = Field(default=None, description="how long it waited before this attempt, in milliseconds", ge=0)
+    delay_ms: float | None = Field(
+        default=None, description="how long it waited before this attempt, in milliseconds", ge=0
+    )
 
     def summary(self) -> str:
         of = "" if self.most_attempts is None else f" of {self.most_attempts}"

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from whence.event.kinds import Kind, Severity
-from whence.event.typed import Label, Milliseconds, TypedEvent, When, lasted
+from whence.event.typed import Label, Milliseconds, MillisecondsIfKnown, TypedEvent, When, lasted
 
 
 class OfWorkflow(TypedEvent, abstract=True):
@@ -31,7 +31,7 @@ class WorkflowCompleted(OfWorkflow, type="workflow.completed", kind=Kind.MILESTO
     """A workflow is done."""
 
     output: Any = Field(default=None, description="its result")
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         return self.line(lasted("completed", self.duration_ms))
@@ -41,7 +41,7 @@ class WorkflowFailed(OfWorkflow, type="workflow.failed", kind=Kind.MILESTONE, se
     """A workflow ends without its result."""
 
     error: str = Field(description="what went wrong")
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         return self.line(f"{lasted('failed', self.duration_ms)}: {self.error}")
@@ -129,7 +129,7 @@ class ProviderResponded(TypedEvent, type="provider.responded"):
     model: str | None = Field(default=None, description="which model")
     output_length: int = Field(description="of the answer, in characters", ge=0)
     tokens: int | None = Field(default=None, description="tokens used, prompt and answer together", ge=0)
-    duration_ms: Milliseconds | None = None
+    duration_ms: MillisecondsIfKnown = None
 
     def summary(self) -> str:
         return self.line(lasted(f"{self.provider or 'provider'} responded", self.duration_ms))
