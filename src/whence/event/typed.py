@@ -27,6 +27,7 @@ Label = Annotated[str, Field(coerce_numbers_to_str=True)]
 """A name or number that somebody gave to something; `7` is taken as `"7"`."""
 Milliseconds = Annotated[float, Field(ge=0, description="how long it took, in milliseconds")]
 """Every duration in whence's vocabularies is in milliseconds, and its field is called `duration_ms`."""
+MillisecondsIfKnown = Annotated[float | None, Field(ge=0, description="how long it took, in milliseconds")]
 
 models: Final[dict[tuple[str, int], "type[TypedEvent]"]] = {}
 """Every model by event type and schema version. Filled by defining models; read by `event/registry.py`."""

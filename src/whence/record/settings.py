@@ -57,7 +57,9 @@ class Settings(BaseModel):
         Path("whence-archive"), description="the archive's directory; made if it is not there"
     )
     run: Label | None = Field(default=None, description="the run's id; by default made of the time and a random part")
-    service: Label | None = Field(default=None, description="the program's name (`service.name`); by default its script's name")
+    service: Label | None = Field(
+        default=None, description="the program's name (`service.name`); by default its script's name"
+    )
     verbosity: Level = Field(
         Verbosity.ACTION,
         description="how much is recorded: `milestone`, `decision`, `action`, `state` or `detail`, each with those before it",
@@ -78,7 +80,7 @@ class Settings(BaseModel):
     )
     rotate_bytes: Size = Field(500_000_000, description="a file is closed, and another begun, at this size", ge=1)
     rotate_seconds: Annotated[Duration | None, BeforeValidator(or_never(parse_duration))] = Field(
-        None, description="and at this age"
+        None, description="a file is closed at this age too"
     )
     compress_over: Annotated[Size | None, BeforeValidator(or_never(parse_size))] = Field(
         1 << 20, description="closed files larger than this are compressed (zstd)"
@@ -86,7 +88,9 @@ class Settings(BaseModel):
     sync_seconds: Annotated[Duration, Field(gt=0)] = Field(
         0.1, description="with `durability: interval`, how long written data may wait to be put on the device"
     )
-    sync_bytes: Annotated[Size, Field(ge=1)] = Field(1 << 20, description="and how much of it")
+    sync_bytes: Annotated[Size, Field(ge=1)] = Field(
+        1 << 20, description="with `durability: interval`, how much written data may wait, at most"
+    )
     hold_bytes: Size = Field(64 << 20, description="memory for records while the disk is full or fails")
     console: bool = Field(False, description="show each event as a log line tagged `[events]` too")
     logging: bool = Field(True, description="record the program's ordinary logging too")
@@ -95,7 +99,9 @@ class Settings(BaseModel):
         None,
         description="show events on their spans' timelines (as span events) to trace viewers; by default where `otlp` is set",
     )
-    otlp: Otlp | None = Field(default=None, description="send everything to an OTLP receiver too; just the endpoint, or:")
+    otlp: Otlp | None = Field(
+        default=None, description="send everything to an OTLP receiver too: its endpoint, or the settings below"
+    )
     handle_sigterm: bool = Field(False, description="on SIGTERM write what is queued and exit with code 143")
     shutdown_timeout: Duration = Field(
         10.0, description="how long the end of the program may wait for the last records"
