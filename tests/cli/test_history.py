@@ -8,9 +8,13 @@ from whence.event.model import Event
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
-def an_event(type: str, time: int = 1, pid: int | None = None, **fields: object) -> Event:
-    """An event of run `r`."""
-    payload = {} if pid is None else {"pid": pid}
+FIELDS = ("task", "stage", "turn", "trace_id", "span_id")
+
+
+def an_event(type: str, time: int = 1, pid: int | None = None, **given: object) -> Event:
+    """An event of run `r`; what is no field of events goes into its payload."""
+    payload = {key: value for key, value in given.items() if key not in FIELDS} | ({} if pid is None else {"pid": pid})
+    fields = {key: value for key, value in given.items() if key in FIELDS}
     return Event(id=f"{type}@{time}", type=type, time=time, run="r", payload=payload, **fields)  # type: ignore[arg-type]
 
 
@@ -67,6 +71,21 @@ def test_what_began_and_did_not_end_is_open() -> None:
         an_event("task.scheduled", 9, task="c"),
     ]
     assert [event.id for event in still_open(events)] == ["turn_start@3", "task.started@5"]
+
+
+def test_what_the_payload_calls_a_thing_tells_it_from_others() -> None:
+    """Two jobs, two gates, a provider that never answered."""
+    events = [
+        an_event("job.started", 1, job="a"),
+        an_event("job.started", 2, job="b"),
+        an_event("job.completed", 3, job="a"),
+        an_event("job.gate.paused", 4, job="b", gate="ship"),
+        an_event("job.gate.auto_approved", 5, job="b", gate="ship"),
+        an_event("provider.called", 6, provider="p"),
+        an_event("processing.document.started", 7, document="d"),
+        an_event("processing.extraction.completed", 8, document="d"),
+    ]
+    assert [event.id for event in still_open(events)] == ["job.started@2", "provider.called@6"]
 
 
 def test_an_end_without_a_beginning_closes_nothing_else() -> None:

@@ -80,6 +80,20 @@ def test_bad_lines_are_named_and_hide_no_good_ones(tmp_path: Path, whence: Ask) 
     assert whence("verify", "-a", tmp_path / "x").code == 0
 
 
+def test_a_bad_record_costs_nothing_but_itself(tmp_path: Path, whence: Ask) -> None:
+    """A batch of another writer may hold hundreds."""
+    data = an_event("first").data
+    records = data["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    records.append({"timeUnixNano": "not a number"})
+    records += an_event("last").data["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    answer = whence(
+        "import", a_file(tmp_path / "otel.jsonl", orjson.dumps(data) + b"\n"), "-a", tmp_path / "x", "--json"
+    )
+    assert answer.code == 1 and answer.json["records"] == 2
+    assert [one["line"] for one in answer.json["bad"]] == [1] and "log record 1" in answer.json["bad"][0]["cause"]
+    assert [event["type"] for event in whence("log", "-a", tmp_path / "x", "--json").json_lines] == ["first", "last"]
+
+
 def test_a_thousand_bad_lines_do_not_flood_the_terminal(tmp_path: Path, whence: Ask) -> None:
     """The first few are named, the rest counted."""
     answer = whence("import", a_file(tmp_path / "otel.jsonl", b"bad\n" * 1000), "-a", tmp_path / "x")

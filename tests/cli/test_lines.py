@@ -14,10 +14,12 @@ SECOND = 1_000_000_000
 @pytest.mark.parametrize(
     ("payload", "said"),
     [
-        ({"variable_name": "price", "old_value": 3, "new_value": 5}, "price: 3 -> 5"),
-        ({"decision_type": "sell", "old_value": "no", "new_value": "yes"}, "sell: no -> yes"),
+        ({"variable_name": "price", "old_value": 3, "new_value": 5}, "price 3 -> 5"),
+        ({"decision_type": "sell", "old_value": "no", "new_value": "yes"}, "sell no -> yes"),
         ({"old_value": [1], "new_value": {"a": 2}}, '[1] -> {"a":2}'),
-        ({"variable_name": "price", "old_value": None, "new_value": 5}, "price: 5"),
+        ({"variable_name": "price", "old_value": None, "new_value": 5}, "price = 5"),
+        ({"old_phase": "plan", "new_phase": "act"}, "phase plan -> act"),
+        ({"new_value": 5}, "= 5"),
         ({"variable_name": "price"}, ""),
     ],
 )
@@ -29,8 +31,8 @@ def test_a_change_is_told_from_the_payload(payload: dict[str, object], said: str
 def test_a_story_says_each_thing_once() -> None:
     """The change stands beside the description unless that tells it already; without either, the payload does."""
     changed = {"variable_name": "x", "old_value": 1, "new_value": 2}
-    assert story_of(Event(id="1", type="t", time=1, description="rises", payload=changed)) == "rises (x: 1 -> 2)"
-    assert story_of(Event(id="1", type="t", time=1, description="now x: 1 -> 2", payload=changed)) == "now x: 1 -> 2"
+    assert story_of(Event(id="1", type="t", time=1, description="rises", payload=changed)) == "rises (x 1 -> 2)"
+    assert story_of(Event(id="1", type="t", time=1, description="now x 1 -> 2", payload=changed)) == "now x 1 -> 2"
     assert story_of(Event(id="1", type="t", time=1, payload={"a": 1, "b": None, "c": "d"})) == "a=1 c=d"
     assert story_of(Event(id="1", type="t", time=1, duration_ns=2_500_000)) == "took 2.5 ms"
 

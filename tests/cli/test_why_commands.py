@@ -28,7 +28,7 @@ def test_why_tells_one_line_a_hop_from_root_cause_to_event(tmp_path: Path, whenc
         ["1", "+0.000000s", "sky", "·", "drought"],
         ["2", "1", "─▶", "+1.000000s", "farmer", "·", "harvest"],
         ["3", "2", "╌▶", "+2.000000s", "farmer", "·", "hoard"],
-        ["4", "3", "─▶", "+3.000000s", "market", "·", "price", "price:", "3", "->", "5"],
+        ["4", "3", "─▶", "+3.000000s", "market", "·", "price", "price", "3", "->", "5"],
         ["5", "1,4", "─▶", "+4.000000s", "crowd", "·", "riot"],
     ]
     assert lines[5:] == ["─▶ recorded by the program   ╌▶ inferred from the same agent's previous event"]

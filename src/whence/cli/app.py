@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import wraps
 from importlib import import_module
 from typing import Annotated, Any, Final, NoReturn
 
@@ -41,7 +42,7 @@ def call(arguments: Sequence[str]) -> int:
         return _say(f"{fault.format_message()} See: whence {_wanted(arguments) or ''} --help", fault.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, _ReaderGone):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is quiet as well
         return BROKEN_PIPE
     except WhenceError as fault:
@@ -81,9 +82,21 @@ def _wanted(arguments: Sequence[str]) -> str | None:
     return named if named in COMMANDS else None
 
 
+class _ReaderGone(Exception):
+    """Whoever read standard output has closed it."""
+
+
 def _load(command: Command) -> Callable[..., Any]:
     found: Callable[..., Any] = getattr(import_module(command.module), command.function)
-    return found
+
+    @wraps(found)
+    def command_itself(*arguments: Any, **options: Any) -> Any:
+        try:
+            return found(*arguments, **options)
+        except BrokenPipeError:
+            raise _ReaderGone from None  # typer would make an exit code of its own of it
+
+    return command_itself
 
 
 def _not_loaded() -> None:

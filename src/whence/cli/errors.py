@@ -9,7 +9,7 @@ from whence.causality.graph import Graph
 from whence.cli.lines import clock_text, is_error, lane_of, story_of
 from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption, RunOption
 from whence.cli.output import screen, write, write_json
-from whence.cli.reading import Past, read_events
+from whence.cli.reading import Past, open_archive, placed_events, tell_problems
 from whence.cli.screen import Screen
 from whence.cli.text import cut, safe
 from whence.event import names
@@ -46,8 +46,9 @@ def errors(*, archive: ArchiveOption = ARCHIVE, run: RunOption = None, json: Jso
     Errors are events of severity error or worse, failed spans among them. Those of one type and message are told once,
     the most frequent first, with the root causes of the first of them.
     """
-    past = Past(archive)
-    groups = group_errors(_noted(past, read_events(archive)), run)
+    past = Past(open_archive(archive))
+    groups = group_errors(_noted(past), run)
+    tell_problems(past.archive, archive)
     for group in groups:
         group.roots = roots_of(past.graph, group.first.id)
     events = past.load({root for group in groups for root in group.roots} - {group.first.id for group in groups})
@@ -60,10 +61,12 @@ def errors(*, archive: ArchiveOption = ARCHIVE, run: RunOption = None, json: Jso
         write(["no errors"])
 
 
-def _noted(past: Past, events: Iterable[Event]) -> Iterator[Event]:
-    for event in events:
-        past.note(event)
-        yield event
+def _noted(past: Past) -> Iterator[Event]:
+    """Every event once, its causes taken in."""
+    for event, place in placed_events(past.archive):
+        if event.id not in past.graph:
+            past.note(event, place)
+            yield event
 
 
 def group_errors(events: Iterable[Event], run: str | None) -> list[ErrorGroup]:

@@ -93,26 +93,33 @@ def history_json(history: RunHistory, state: State) -> dict[str, Any]:
 
 # --- what was still open ----------------------------------------------------------------------------------------------
 
-_BEGIN: Final = frozenset({"started", "start", "begin", "before"})
+_BEGIN: Final = frozenset({"started", "start", "begin", "before", "called", "paused"})
 _END: Final = frozenset(
-    {"completed", "failed", "finished", "canceled", "cancelled", "stopped", "stop", "end", "ended", "aborted", "after"}
-)
+    {
+        "completed", "failed", "finished", "canceled", "cancelled", "stopped", "stop", "end", "ended", "aborted", "after",
+        "responded", "approved", "auto_approved", "rejected",
+    }
+)  # fmt: skip
+_ENDS_ANOTHER: Final = {"processing.extraction": "processing.document"}
+"""What ends under another name than it began."""
 
 
 def still_open(events: Iterable[Event]) -> list[Event]:
     """The events that began something of which no event says that it ended; `events` in the order they happened.
 
     What began and what ended are the same thing where the type before its last word (`task` of `task.started`, `turn` of
-    `turn_start`), the agent, task and stage agree as far as both give them; for turns, the turn as well.
+    `turn_start`), the agent, task and stage, and what the payload calls it (`job` of `job.started`) agree, as far as both
+    give them; for turns, the turn as well.
     """
     open_now: dict[str, list[Event]] = {}
     for event in events:
         if event.type in (names.TYPE_RUN_STARTED, names.TYPE_RUN_FINISHED):
             continue
-        subject, verb = _parts(event.type)
+        subject, _, verb = event.type.rpartition("." if "." in event.type else "_")
         if verb in _BEGIN:
             open_now.setdefault(subject, []).append(event)
         elif verb in _END:
+            subject = _ENDS_ANOTHER.get(subject, subject)
             begun = open_now.get(subject, [])
             for place in range(len(begun) - 1, -1, -1):
                 if _same(begun[place], event, subject):
@@ -122,16 +129,13 @@ def still_open(events: Iterable[Event]) -> list[Event]:
     return sorted(left, key=lambda event: (event.time, event.id))
 
 
-def _parts(type: str) -> tuple[str, str]:
-    place = max(type.rfind("."), type.rfind("_"))
-    return type[: max(place, 0)], type[place + 1 :]
-
-
 def _same(begun: Event, ended: Event, subject: str) -> bool:
-    pairs = [(begun.agent, ended.agent), (begun.task, ended.task), (begun.stage, ended.stage)]
-    if subject.rpartition(".")[2] == "turn":
-        pairs.append((str(begun.turn or ""), str(ended.turn or "")))
-    return all(one == other or not one or not other for one, other in pairs)
+    pairs: list[tuple[Any, Any]] = [(begun.agent, ended.agent), (begun.task, ended.task), (begun.stage, ended.stage)]
+    words = subject.split(".")
+    pairs += [(begun.payload.get(word), ended.payload.get(word)) for word in words]
+    if words[-1] == "turn":
+        pairs.append((begun.turn, ended.turn))
+    return all(one == other or one is None or other is None for one, other in pairs)
 
 
 def unended_spans(events: Iterable[Event]) -> Iterator[tuple[str, int]]:

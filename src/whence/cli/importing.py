@@ -14,23 +14,24 @@ import zstandard
 
 from whence.archive.writer import ArchiveWriter
 from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption
-from whence.cli.output import note, write, write_json
+from whence.cli.output import note, progress, write, write_json
 from whence.errors import DataError, StorageError
 from whence.event import names
 from whence.event.model import Event
-from whence.otlp.decode import Place, events_of, signal_of
+from whence.otlp.decode import Place, decode, events_of, signal_of
 from whence.otlp.encode import Line
 
 GROUP: Final = "imported"
 """The archive's folder for what was imported. Which run an event is of is said by the event, never by the folder."""
 MAX_LINE: Final = 64 << 20
 """Bytes: a longer line is not taken; a small compressed file can hold one that would fill memory."""
+_LEVELS: Final = (("resourceLogs", "scopeLogs", "logRecords"), ("resourceSpans", "scopeSpans", "spans"))
 _BATCH: Final = 1 << 20
 _SHOWN_BAD: Final = 20
 
 
 class Bad(NamedTuple):
-    """A line that was not taken: its number from 1, its offset in (uncompressed) bytes, and why."""
+    """A line, or a record in one, that was not taken: the line's number from 1, its offset in (uncompressed) bytes, and why."""
 
     line: int
     offset: int
@@ -62,8 +63,9 @@ def import_files(
     """
     reports = []
     writer = ArchiveWriter(archive)
-    with closing(writer):
+    with closing(writer), progress("importing") as tell:
         for file in files:
+            tell(str(file))
             report = FileReport(str(file))
             reports.append(report)
             try:
@@ -105,10 +107,11 @@ def _take(writer: ArchiveWriter, lines: Iterable[tuple[int, bytes]], stem: str, 
         if not data.strip():
             continue
         try:
-            signal, line = checked(data, Place(stem, offset))
+            signal, line, bad = checked(data, Place(stem, offset))
         except DataError as fault:
             report.bad.append(Bad(number, offset, str(fault)))
             continue
+        report.bad.extend(Bad(number, offset, cause) for cause in bad)
         report.lines += 1
         report.records += line.records
         waiting.setdefault(signal, []).append(line)
@@ -128,24 +131,59 @@ def _append(writer: ArchiveWriter, waiting: dict[str, list[Line]]) -> None:
 # --- deciding: pure ---------------------------------------------------------------------------------------------------
 
 
-def checked(data: bytes, place: Place) -> tuple[str, Line]:
-    """The signal and the archive line of one line of a file, each log record with an id. Raises DataError."""
+def checked(data: bytes, place: Place) -> tuple[str, Line, list[str]]:
+    """The signal and the archive line of one line of a file, each log record with an id, and what had to be left out of it.
+
+    Raises DataError where nothing of it can be taken.
+    """
     if len(data) > MAX_LINE:
         raise DataError(f"longer than {MAX_LINE >> 20} MiB")
     try:
         parsed = orjson.loads(data)
     except orjson.JSONDecodeError as fault:
         raise DataError(f"not JSON: {fault}") from None
-    if not isinstance(parsed, dict):
-        raise DataError("not a JSON object")
+    events, bad = decode(parsed, place)
     signal = signal_of(parsed)
     if signal == "metrics":
         times = list(_point_times(parsed))
-        return signal, _line(data, len(times), times)
-    events = events_of(parsed, place)
+        return signal, _line(data, len(times), times), []
+    if bad:
+        if not events:
+            raise DataError(bad[0])
+        parsed = without_bad(parsed, place)
+        data = orjson.dumps(parsed)
+        events = events_of(parsed, place)
     if signal == "logs":
         data = with_ids(parsed, events, data)
-    return signal, _line(data, sum(event.signal != "span_event" for event in events), [event.time for event in events])
+    return (
+        signal,
+        _line(data, sum(event.signal != "span_event" for event in events), [event.time for event in events]),
+        bad,
+    )
+
+
+def without_bad(parsed: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """The same OTLP object without the records that cannot be read."""
+    ((key, scopes, records),) = (names for names in _LEVELS if names[0] in parsed)
+
+    def readable(resource: Mapping[str, Any], scope: Mapping[str, Any], record: Any) -> bool:
+        alone = {key: [{**resource, scopes: [{**scope, records: [record]}]}]}
+        return not decode(alone, place).bad
+
+    return {
+        key: [
+            {
+                **resource,
+                scopes: [
+                    {**scope, records: [one for one in scope.get(records) or () if readable(resource, scope, one)]}
+                    for scope in resource.get(scopes) or ()
+                    if isinstance(scope, Mapping)
+                ],
+            }
+            for resource in parsed[key]
+            if isinstance(resource, Mapping)
+        ]
+    }
 
 
 def _line(data: bytes, records: int, times: list[int]) -> Line:
@@ -154,11 +192,8 @@ def _line(data: bytes, records: int, times: list[int]) -> Line:
 
 def with_ids(parsed: dict[str, Any], events: list[Event], data: bytes) -> bytes:
     """The line with each log record's id written down, so that it stays the same in its new place; `data` if all had one."""
-    records = list(_log_records(parsed))
-    if len(records) != len(events):
-        raise DataError(f"{len(records)} log records and {len(events)} events")
     changed = False
-    for record, event in zip(records, events, strict=True):
+    for record, event in zip(_log_records(parsed), events, strict=True):
         attributes = record.get("attributes") or []
         if not any(isinstance(one, Mapping) and one.get("key") == names.ID for one in attributes):
             record["attributes"] = [*attributes, {"key": names.ID, "value": {"stringValue": event.id}}]

@@ -74,13 +74,18 @@ def value_text(value: Any) -> str:
 
 
 def change_of(payload: Mapping[str, Any]) -> str:
-    """What an event changed, `price: 3 -> 5`, from the old and new values in its payload; empty where it has none."""
-    if "new_value" not in payload:
+    """What an event changed, `price 3 -> 5`, from `new_value` and `old_value` in its payload (or `new_phase` and the like).
+
+    `price = 5` where there is no old value; empty where there is no new one either.
+    """
+    what = next((key.removeprefix("new_") for key in payload if key.startswith("new_")), None)
+    if what is None:
         return ""
-    name = next((payload[key] for key in ("variable_name", "decision_type") if payload.get(key)), "")
-    old, new = value_text(payload.get("old_value")), value_text(payload["new_value"])
-    change = new if payload.get("old_value") is None else f"{old} -> {new}"
-    return f"{value_text(name)}: {change}" if name else change
+    named = next((payload[key] for key in ("variable_name", "decision_type", "key") if payload.get(key)), None)
+    name = value_text(named) if named is not None else "" if what == "value" else safe(what)
+    old, new = payload.get(f"old_{what}"), value_text(payload[f"new_{what}"])
+    change = f"= {new}" if old is None else f"{value_text(old)} -> {new}"
+    return f"{name} {change}".strip()
 
 
 def story_of(event: Event) -> str:

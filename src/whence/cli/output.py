@@ -3,11 +3,15 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterable
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 from whence.cli.screen import Screen
-from whence.cli.text import safe, to_json
+from whence.cli.text import cut, safe, to_json
+
+_PROGRESS_SECONDS: Final = 0.2
 
 
 def screen() -> Screen:
@@ -34,3 +38,25 @@ def note(text: str) -> None:
     """One line to standard error, beside the answer."""
     sys.stdout.flush()
     print(f"whence: {safe(text)}", file=sys.stderr)
+
+
+@contextmanager
+def progress(doing: str) -> Iterator[Callable[[str], None]]:
+    """A function to be told what is being worked on, which shows it on a terminal's standard error, and only there."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    width = shutil.get_terminal_size().columns
+    shown = time.monotonic()
+
+    def tell(what: str) -> None:
+        nonlocal shown
+        if time.monotonic() - shown > _PROGRESS_SECONDS:
+            shown = time.monotonic()
+            sys.stderr.write(f"\r\x1b[K{cut(safe(f'{doing} {what}'), width - 1)}")
+            sys.stderr.flush()
+
+    try:
+        yield tell
+    finally:
+        sys.stderr.write("\r\x1b[K")

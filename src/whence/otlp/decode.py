@@ -99,7 +99,11 @@ def _records(
     data: Mapping[str, Any], resources: str, scopes: str, records: str, bad: list[str]
 ) -> Iterator[tuple[Mapping[str, Any], dict[str, Any], dict[str, Any]]]:
     """Every record with its resource's attributes and its scope."""
-    for group in data[resources] or ():
+    groups = data[resources] or ()
+    if not isinstance(groups, (list, tuple)):
+        bad.append(f"cannot read {resources}: it is no array")
+        return
+    for group in groups:
         try:
             resource = plain_attributes((group.get("resource") or {}).get("attributes"))
             inner = list(group.get(scopes) or ())
@@ -187,14 +191,15 @@ def _span_events(span: Mapping[str, Any], resource: dict[str, Any], scope: dict[
     if status.get("message"):
         found[names.SPAN_STATUS_MESSAGE] = str(status["message"])
     causes = [str(cause) for cause in _list(found.pop(names.CAUSED_BY, None))]
-    causes += [cause for link in span.get("links") or () if (cause := _link_cause(link))]
+    own = span_id_of(trace_id, span_id)
+    causes += [cause for link in span.get("links") or () if (cause := _link_cause(link, own))]
     end = int(span.get("endTimeUnixNano") or 0)
     dropped = sum(int(span.get(f"dropped{what}Count") or 0) for what in ("Attributes", "Events", "Links"))
     event = _event(
         found,
         resource,
         scope,
-        id=span_id_of(trace_id, span_id),
+        id=own,
         type=str(span.get("name") or ""),
         time=time,
         signal="span",
@@ -251,9 +256,16 @@ def _projected(
     }
 
 
-def _link_cause(link: Mapping[str, Any]) -> str | None:
-    """What a span link says the cause is: the event it names, else the span it points to."""
-    named = plain_attributes(link.get("attributes")).get(names.CAUSE)
+def _link_cause(link: Mapping[str, Any], span: str) -> str | None:
+    """What a span link says caused the span: the event it names, else the span it points to.
+
+    None for a link that names an event in the span as the effect: that event has its causes itself, and to give them to
+    the whole span would make them later than their effect.
+    """
+    attributes = plain_attributes(link.get("attributes"))
+    if attributes.get(names.EFFECT, span) != span:
+        return None
+    named = attributes.get(names.CAUSE)
     if named:
         return str(named)
     trace_id, span_id = _hex(link.get("traceId"), 32), _hex(link.get("spanId"), 16)
