@@ -19,6 +19,18 @@ class Change(NamedTuple):
     new: Any
 
 
+class Seen(NamedTuple):
+    """An object's variables when last looked at: those it has, how to read them all, and what they were.
+
+    The object is held, so that its id, by which it is known, is not given to another.
+    """
+
+    owner: object
+    names: tuple[str, ...]
+    read: Callable[[object], tuple[Any, ...]]
+    values: tuple[Any, ...]
+
+
 class Variables:
     """The chosen variables of any number of objects, as last seen. A dotted name reaches into an object: `wallet.cash`.
 
@@ -26,34 +38,46 @@ class Variables:
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._names = tuple(names)
-        self._getters = tuple(attrgetter(name) for name in self._names)
-        # By identity, since agents are often not hashable; the owner is held so that its id is not given to another.
-        self._seen: dict[int, tuple[object, tuple[Any, ...]]] = {}
+        self._getters = {name: attrgetter(name) for name in names}
+        self._seen: dict[int, Seen] = {}
 
-    def look(self, owner: object) -> Sequence[Change]:
-        """What changed in this object since the last look; on the first, every variable it has."""
-        if not self._names:
-            return ()
-        values = tuple([_read(getter, owner) for getter in self._getters])
-        _, seen = self._seen.get(id(owner), (None, None))
-        if seen is None:
-            seen = (_ABSENT,) * len(values)
-        elif _equal(values, seen):
-            return ()
-        changes = [
-            Change(name, None if old is _ABSENT else old, new)
-            for name, old, new in zip(self._names, seen, values, strict=True)
-            if new is not _ABSENT and not _equal(old, new)
-        ]
-        self._seen[id(owner)] = (owner, tuple([_copy(value) for value in values]))
-        return changes
+    def look(self, owners: Iterable[object], *, anew: bool = False) -> Iterator[tuple[object, Change]]:
+        """What changed in each of these since the last look, with whose it is; on its first, every variable it has.
 
-    def keep_only(self, owners: Iterable[object]) -> None:
+        `anew`: also variables that an object did not have before.
+        """
+        seen = self._seen
+        for owner in owners:
+            known = None if anew else seen.get(id(owner))
+            if known is None:
+                yield from self._changes(owner)
+            elif known.names:
+                # Nearly every look finds nothing: that it costs little is what lets a model be looked at step by step.
+                try:
+                    same = known.read(owner) == known.values
+                except Exception:  # noqa: BLE001 - a variable that is gone, values that do not compare
+                    same = False
+                if not same:
+                    yield from self._changes(owner)
+
+    def keep_only(self, owners: Sequence[object]) -> None:
         """Forget the objects that are not among these."""
-        kept = {id(owner) for owner in owners}
-        if len(kept) < len(self._seen):
+        if len(owners) < len(self._seen):
+            kept = {id(owner) for owner in owners}
             self._seen = {key: seen for key, seen in self._seen.items() if key in kept}
+
+    def _changes(self, owner: object) -> list[tuple[object, Change]]:
+        now = {name: value for name, getter in self._getters.items() if (value := _read(getter, owner)) is not _ABSENT}
+        known = self._seen.get(id(owner))
+        before = dict(zip(known.names, known.values, strict=True)) if known is not None else {}
+        changes = [
+            (owner, Change(name, before.get(name), value))
+            for name, value in now.items()
+            if name not in before or not _equal(before[name], value)
+        ]
+        if changes or known is None or len(now) < len(before):
+            self._seen[id(owner)] = Seen(owner, tuple(now), _reader(tuple(now)), tuple(map(_copy, now.values())))
+        return changes
 
 
 class Watch:
@@ -86,14 +110,19 @@ class Watch:
         self._started = True
         if not (everyone or self._one_at_a_time):
             if acting is not None:
-                yield from ((acting, change) for change in self._of_agents.look(acting))
+                yield from self._of_agents.look((acting,))
             return
-        yield from ((self.world, change) for change in self._of_world.look(self.world))
+        yield from self._of_world.look((self.world,), anew=everyone)
         agents = list(self._agents())
-        for agent in agents:
-            for change in self._of_agents.look(agent):
-                yield agent, change
+        yield from self._of_agents.look(agents, anew=everyone)
         self._of_agents.keep_only(agents)
+
+
+def _reader(names: tuple[str, ...]) -> Callable[[object], tuple[Any, ...]]:
+    if len(names) == 1:
+        getter = attrgetter(names[0])
+        return lambda owner: (getter(owner),)
+    return attrgetter(*names) if names else lambda owner: ()
 
 
 def _read(getter: "attrgetter[Any]", owner: object) -> Any:
