@@ -63,6 +63,9 @@ def expand_frame(data: bytes, plain: int) -> bytes:
     if plain > names.FRAME_LIMIT:
         raise DataError(f"cannot read a zstd frame: it claims {plain} bytes")
     try:
+        claimed = zstandard.frame_content_size(data)
+        if claimed not in (plain, -1):  # -1: not said; a changed one could ask for all the memory there is
+            raise DataError(f"cannot read a zstd frame: it claims {claimed} bytes where {plain} belong")
         found = zstandard.ZstdDecompressor().decompress(data, max_output_size=plain)
     except zstandard.ZstdError as cause:
         raise DataError(f"cannot read a zstd frame: {cause}") from cause

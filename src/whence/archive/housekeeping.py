@@ -16,7 +16,7 @@ from whence.archive.recovery import recover
 from whence.archive.seal import compress_segment, read_plain, seal_segment
 from whence.archive.segment import OpenSegment
 from whence.archive.terms import explain
-from whence.errors import DataError
+from whence.errors import DataError, NotFoundError
 
 logger = logging.getLogger("whence.archive")
 
@@ -151,6 +151,8 @@ def _is_over(journal: Journal) -> bool:
 def _recover(journal: Journal) -> None:
     try:
         repairs = recover(journal.root, compress_over=journal.options.compress_over)
+    except (NotFoundError, FileNotFoundError):
+        return  # the directory was removed meanwhile: the next append makes it again
     except Exception as fault:  # noqa: BLE001 - whatever is left there must not stop this writer
         logger.warning("whence cannot put right what another writer left in %s: %s", journal.root, fault)
         return

@@ -22,7 +22,7 @@ from whence.archive.source import Chunk, chunks, open_file, seek_table
 from whence.archive.terms import explain
 from whence.errors import DataError, NotFoundError, StorageError
 from whence.event.model import Event
-from whence.otlp.decode import Place, events_of
+from whence.otlp.decode import Place, decode
 
 _ENDINGS: Final = {
     ".jsonl": "",
@@ -279,11 +279,13 @@ class Archive:
         seen: set[bytes] = set()
         for line in self.lines(groups=groups, signal=signal):
             try:
-                events = events_of(line.data, line.place)
+                found = decode(line.data, line.place)
             except DataError as cause:
-                self._tell([Problem(line.place.stem, line.place.offset, len(line.data), "bad line", str(cause))])
+                self._tell_bad(line, str(cause))
                 continue
-            for event in events:
+            for sentence in found.bad:
+                self._tell_bad(line, sentence)
+            for event in found.events:
                 if unique:
                     digest = hashlib.blake2b(event.id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
                     if digest in seen:
@@ -298,6 +300,9 @@ class Archive:
         if place.stem not in self._known:
             raise NotFoundError(f"cannot read a line of {place.stem}: no such segment in {self.directory}")
         return self._known[place.stem].read_line(place.offset)
+
+    def _tell_bad(self, line: StoredLine, cause: str) -> None:
+        self._tell([Problem(line.place.stem, line.place.offset, len(line.data), "bad line", cause)])
 
     def _tell(self, problems: list[Problem]) -> None:
         self.problems.extend(problem for problem in problems if problem not in self.problems)

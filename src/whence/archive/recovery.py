@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -71,14 +72,22 @@ def recover(directory: Path, *, compress_over: int | None = DEFAULT_OVER) -> lis
 
 def _recover_group(folder: int, group: str, compress_over: int | None) -> Iterator[Repair]:
     files = [found for name in os.listdir(folder) if (found := parse_file(name))]
-    plain = {found.stem for found in files if found.kind == "plain"}
-    for stem in sorted(plain, key=_chain_order):
-        try:
-            for kind, detail in _recover_segment(folder, _parsed(stem), compress_over):
-                yield Repair(f"{group}/{stem}", kind, detail)
-        except (OSError, DataError) as trouble:
-            detail = explain(trouble) if isinstance(trouble, OSError) else str(trouble)
-            yield Repair(f"{group}/{stem}", "failed", detail)
+    plain = {_parsed(found.stem) for found in files if found.kind == "plain"}
+    # A seal names the one before it, so a writer's segments are sealed in their order: behind one that another process has
+    # locked, or that failed, the rest of its chain is left to that process or to the next start.
+    for _, chain in groupby(sorted(plain, key=_chain_order), key=_chain):
+        for stem in chain:
+            label = f"{group}/{stem.text}"
+            try:
+                for kind, detail in _recover_segment(folder, stem, compress_over):
+                    yield Repair(label, kind, detail)
+            except BlockingIOError:
+                break
+            except DataError as damage:
+                yield Repair(label, "failed", str(damage))
+            except OSError as trouble:
+                yield Repair(label, "failed", explain(trouble))
+                break
     for name in os.listdir(folder):
         found = parse_file(name)
         if found and found.kind == "temporary" and not _exists(folder, found.stem + names.PLAIN):
@@ -92,10 +101,12 @@ def _parsed(stem: str) -> Stem:
     return found
 
 
-def _chain_order(stem: str) -> tuple[str, str, int]:
-    """A seal names the one before it, so a writer's segments are sealed in their order."""
-    parts = _parsed(stem)
-    return parts.writer, parts.signal, parts.n
+def _chain(stem: Stem) -> tuple[str, str]:
+    return stem.writer, stem.signal
+
+
+def _chain_order(stem: Stem) -> tuple[str, str, int]:
+    return stem.writer, stem.signal, stem.n
 
 
 def _exists(folder: int, name: str) -> bool:
@@ -107,15 +118,17 @@ def _exists(folder: int, name: str) -> bool:
 
 
 def _recover_segment(folder: int, stem: Stem, compress_over: int | None) -> Iterator[tuple[Any, str]]:
-    """Raises OSError, DataError."""
+    """Raises BlockingIOError where another process is at it, OSError, DataError."""
     name = stem.text + names.PLAIN
     try:
         fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
     except FileNotFoundError:
         return  # another recovery was quicker
     try:
-        if not lock(fd) or not _is_still(folder, name, fd):
-            return  # its writer lives, or another recovery is at it
+        if not lock(fd):
+            raise BlockingIOError  # its writer lives, or another recovery is at it
+        if not _is_still(folder, name, fd):
+            return  # another recovery was quicker
         yield from _drop_temporary(folder, stem)
         seal = read_seal(folder, stem.text)
         if seal is None:

@@ -101,7 +101,7 @@ def _previous(folder: int, stem: Stem) -> str | None:
     ending = f"-{stem.writer}-{stem.n - 1:06d}{names.SEALED}"
     for name in os.listdir(folder):
         if name.startswith(stem.signal) and name.endswith(ending):
-            with suppress(DataError, OSError):
+            with suppress(DataError, FileNotFoundError):
                 return parse_seal(read_whole(folder, name)).digest
     return None
 
