@@ -20,11 +20,10 @@ from whence.errors import ConflictError, EventError, StorageError
 from whence.event import names
 from whence.event.kinds import Kind, Severity
 from whence.event.model import Event
-from whence.otlp.value import as_text
 from whence.record.bus import Bus
 from whence.record.causes import Cause, EventRef, remember_span
 from whence.record.identity import ulids
-from whence.record.otel import Logger, SeverityNumber
+from whence.record.otel import ApiLogRecord, Logger, SeverityNumber, emit_plain
 from whence.record.processors import link_cause
 from whence.record.queue import Queue, together
 
@@ -167,28 +166,24 @@ class Appender:
         if draft.idempotency_key is not None:
             self._remember(draft.idempotency_key, draft.ref)
         try:
-            self._emit(draft, now, attributes)
-        except Exception as fault:  # noqa: BLE001 - cyclic or bottomless payloads; other people's processors
-            logger.warning("whence cannot emit %r as it is, and writes its payload as text: %r", draft.type, fault)
-            text = {"text": as_text(attributes.get(names.PAYLOAD))}
-            try:
-                self._emit(draft, now, {**attributes, names.PAYLOAD: text, names.LOSSY: [names.PAYLOAD]})
-            except Exception:
-                logger.exception("whence cannot emit %r", draft.type)
+            self._emit(draft, now)
+        except Exception:  # whatever other people's processors raise
+            logger.exception("another log processor raised at %r", draft.type)
         return now
 
-    def _emit(self, draft: Draft, now: int, attributes: Mapping[str, Any]) -> None:
+    def _emit(self, draft: Draft, now: int) -> None:
         severity = draft.severity
-        self._logger.emit(
+        record = ApiLogRecord(
             timestamp=now,
             observed_timestamp=now,
             context=draft.ctx,
             severity_number=None if severity is None else _NUMBERS[severity],
             severity_text=None if severity is None else _NAMES[severity],
             body=draft.description,
-            attributes=attributes,
+            attributes=draft.attributes,
             event_name=draft.type,
         )
+        emit_plain(self._logger, record)
 
     # --- afterwards, outside the lock -------------------------------------------------------------------------------------
 
