@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from whence.event.registry import register as register
     from whence.event.registry import validate as validate
     from whence.event.typed import TypedEvent as TypedEvent
+    from whence.event.vocabularies.simulation import Action as Action
+    from whence.event.vocabularies.simulation import Decision as Decision
+    from whence.event.vocabularies.simulation import Detail as Detail
+    from whence.event.vocabularies.simulation import PhaseTransition as PhaseTransition
+    from whence.event.vocabularies.simulation import SimulationEnd as SimulationEnd
+    from whence.event.vocabularies.simulation import SimulationStart as SimulationStart
+    from whence.event.vocabularies.simulation import StateChange as StateChange
+    from whence.event.vocabularies.simulation import System as System
+    from whence.event.vocabularies.simulation import TurnEnd as TurnEnd
+    from whence.event.vocabularies.simulation import TurnStart as TurnStart
     from whence.record.causes import EventRef as EventRef
     from whence.record.causes import because as because
     from whence.record.causes import carried as carried
@@ -54,7 +64,8 @@ if TYPE_CHECKING:
     from whence.record.shorthand import system as system
     from whence.record.shorthand import turn_end as turn_end
     from whence.record.shorthand import turn_start as turn_start
-    from whence.version import VERSION as __version__
+
+    __version__: str
 
 _WHERE = {
     "whence.archive.reader": ("Archive",),
@@ -74,6 +85,18 @@ _WHERE = {
     "whence.event.model": ("Event",),
     "whence.event.registry": ("register", "validate"),
     "whence.event.typed": ("TypedEvent",),
+    "whence.event.vocabularies.simulation": (
+        "Action",
+        "Decision",
+        "Detail",
+        "PhaseTransition",
+        "SimulationEnd",
+        "SimulationStart",
+        "StateChange",
+        "System",
+        "TurnEnd",
+        "TurnStart",
+    ),
     "whence.record.causes": ("EventRef", "because", "carried", "carry", "correlation"),
     "whence.record.configure": (
         "configure",

@@ -14,7 +14,17 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 from whence.errors import EventError
 from whence.event.model import Event
 from whence.record import causes
-from whence.record.causes import Cause, EventRef, ambient, ambient_correlation, because, carried, carry, causes_of, correlation
+from whence.record.causes import (
+    Cause,
+    EventRef,
+    ambient,
+    ambient_correlation,
+    because,
+    carried,
+    carry,
+    causes_of,
+    correlation,
+)
 
 SPAN = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1))
 SPAN_ID = f"span:{0xABC:032x}-{0xDEF:016x}"

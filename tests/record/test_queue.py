@@ -179,7 +179,9 @@ def test_a_batch_is_one_line_and_is_dropped_whole(sink: SlowSink) -> None:
     assert b'"id-299"' in lines[0].data
 
 
-def test_a_fault_in_the_sink_ends_neither_the_worker_nor_the_caller(sink: SlowSink, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_in_the_sink_ends_neither_the_worker_nor_the_caller(
+    sink: SlowSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A chunk that hits a fault is counted under that reason; the records after it are stored."""
     queue = a_queue(sink)
     real, calls = Sink.store, iter([True])

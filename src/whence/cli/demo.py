@@ -4,17 +4,18 @@ import shutil
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from whence.archive.reader import Archive
 from whence.cli.output import write
+from whence.cli.reading import read_events
 from whence.cli.town import AGENTS, DAYS, simulate
+from whence.cli.why import why
 from whence.errors import ConfigError
-from whence.record.configure import configure
+from whence.record.configure import configure, shutdown
 
-RUN = "town"
+RUN: Final = "town"
 
 
 def demo(
@@ -23,23 +24,30 @@ def demo(
     ),
 ) -> None:
     """Record a simulation of 20 agents with a mystery in it, then ask why."""
-    if (archive / RUN).is_dir():
-        shutil.rmtree(archive / RUN)  # the demonstration's own run of an earlier time
-    elif archive.exists() and not archive.is_dir():
+    if archive.exists() and not archive.is_dir():
         raise ConfigError(f"cannot record into {archive}: it is not a directory; name another with --archive")
+    shutil.rmtree(archive / RUN, ignore_errors=True)  # what the demonstration recorded an earlier time
     began = time.perf_counter()
-    recorder = configure(archive=archive, run=RUN, service="town", logging=False, metrics=False)
-    town = simulate(recorder.run)
-    recorder.shutdown()
+    town = simulate(configure(archive=archive, run=RUN, service="town", verbosity="state", logging=False).run)
+    shutdown()
     took = time.perf_counter() - began
-    events = list(Archive(archive).events(groups={RUN}))
-    kinds = Counter(event.kind for event in events)
-    story = ", ".join(f"{kinds[kind]} {kind}" for kind in ("milestone", "decision", "action", "state", "system"))
+    kinds = Counter(event.kind for event in read_events(archive))
     write(
         [
-            f"A town of {len(AGENTS)} agents lived {DAYS} days, recorded in {took:.1f} s: {len(events)} events",
-            f"  ({story})",
-            f"  in {archive}/, as plain OTLP JSON Lines",
+            f"{len(AGENTS)} agents lived {DAYS} days in a town. Recorded: {kinds.total()} events in {took:.1f} s,",
+            f"  {', '.join(f'{count} {kind}' for kind, count in kinds.most_common())}.",
+        ]
+    )
+    for baker, closing in town.closed.items():
+        write(["", f"{baker}, the best bakery in town, closed. Nobody in town could say why:", ""])
+        write([f"$ whence why -a {archive} {closing}"])
+        why(str(closing), archive=archive)
+    write(
+        [
             "",
+            "More to ask:",
+            f"  whence log -a {archive} --kind decision       what everybody decided",
+            f"  whence effects -a {archive} ID                what an event led to",
+            f"  jq . {archive}/{RUN}/logs-*.jsonl | less       the archive itself is plain OTLP JSON Lines",
         ]
     )

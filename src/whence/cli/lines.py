@@ -69,7 +69,9 @@ def lane_of(event: Event) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A recorded value as people write it: text bare, the rest as JSON; cut where it is long."""
+    """A recorded value as people write it: text bare, whole floats without their `.0`, the rest as JSON; cut where long."""
+    if isinstance(value, float):
+        return f"{value:.10g}"
     return cut(safe(value) if isinstance(value, str) else to_json(plain(value)), _SHOWN_VALUE)
 
 
@@ -91,7 +93,7 @@ def change_of(payload: Mapping[str, Any]) -> str:
 def story_of(event: Event) -> str:
     """What happened, in words: the description, what changed, how long it took, what failed; else the payload."""
     payload = event.payload
-    said = safe(event.description or "")
+    said = safe(event.description or "").removeprefix(f"{lane_of(event)}: ")  # the lane stands beside it already
     change = change_of(payload)
     if change and change not in said:
         said = f"{said} ({change})" if said else change

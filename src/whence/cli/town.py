@@ -5,7 +5,6 @@ looked at; that is all it takes for `whence why` to find the way back.
 """
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,8 +30,14 @@ AGENTS: Final = (*FARMERS, *MILLERS, *BAKERS, "ferry", "mast", "bank", "inn")
 
 GLITCH_DAY: Final = 7
 EXPANSION_DAY: Final = 5
+INSPECTION_DAYS: Final = 2
+"""A ferry that stayed in the harbour waits this long for the inspector."""
 SAFE_WIND: Final = 18.0
 """Metres a second above which the ferry stays in the harbour."""
+MENU_COST: Final = 1.0
+"""Millers leave a price alone that is off by less than this."""
+CREDIT_LIMIT: Final = 260.0
+BEST: Final = "baker-4"
 
 
 @dataclass
@@ -51,12 +56,13 @@ class Town:
     random: random.Random
     day: int = 0
     wind: Quantity = field(default_factory=lambda: Quantity(6.0))
-    ferry_sails: Quantity = field(default_factory=lambda: Quantity(1))
+    ferry: str = "sails"
+    ferry_event: EventRef | None = None
     grain: dict[str, Quantity] = field(default_factory=lambda: {miller: Quantity(60.0) for miller in MILLERS})
     price: dict[str, Quantity] = field(default_factory=lambda: {miller: Quantity(10.0) for miller in MILLERS})
     cash: dict[str, Quantity] = field(default_factory=lambda: {baker: Quantity(120.0) for baker in BAKERS})
     debt: dict[str, Quantity] = field(default_factory=lambda: {baker: Quantity(0.0) for baker in BAKERS})
-    sales: dict[str, float] = field(default_factory=lambda: dict.fromkeys(BAKERS, 18.0) | {"baker-4": 26.0})
+    sales: dict[str, float] = field(default_factory=lambda: dict.fromkeys(BAKERS, 18.0) | {BEST: 26.0})
     closed: dict[str, EventRef | None] = field(default_factory=dict)
 
     def live(self) -> None:
@@ -64,25 +70,26 @@ class Town:
         start = self.run.emit(SimulationStart(description="20 agents, one road to the mill", details={"days": DAYS}))
         for self.day in range(1, DAYS + 1):
             morning = self.run.emit(TurnStart(turn=self.day), caused_by=start)
-            self.measure_wind()
-            self.sail(morning)
+            self.measure_wind(morning)
+            self.sail()
             self.harvest(morning)
             for miller in MILLERS:
                 self.set_price(miller)
             for baker in BAKERS:
                 if baker not in self.closed:
-                    self.bake(baker)
-            self.review_loans(morning)
+                    self.bake(baker, morning)
+            self.review_loans()
             self.run.emit(TurnEnd(turn=self.day), caused_by=morning)
+        closed = ", ".join(self.closed) or "nobody"
         self.run.emit(
-            SimulationEnd(description=f"closed: {', '.join(self.closed) or 'nobody'}"),
+            SimulationEnd(description=f"closed: {closed}"),
             caused_by=list(self.closed.values()),
         )
 
     # --- the agents, in the order of their day -----------------------------------------------------------------------------
 
-    def measure_wind(self) -> None:
-        measured, cause = round(self.random.uniform(4, 9), 1), None
+    def measure_wind(self, morning: EventRef | None) -> None:
+        measured, cause = round(self.random.uniform(4, 9), 1), morning
         if self.day == GLITCH_DAY:
             cause = self.run.emit(
                 System(
@@ -92,31 +99,23 @@ class Town:
                     status="recovered",
                     retry_count=3,
                     description="anemometer silent; took the backup sensor's 31 km/h for 31 m/s",
-                )
+                ),
+                caused_by=morning,
             )
             measured = 31.0
         self.change("mast", "wind", self.wind, measured, cause)
 
-    def sail(self, morning: EventRef | None) -> None:
-        sails = self.wind.value < SAFE_WIND
-        if self.day in (GLITCH_DAY + 1, GLITCH_DAY + 2):
-            sails = False  # a ferry that stayed in harbour waits for the inspector, who comes on the third day
-        decided = self.decide(
-            "ferry",
-            "sail",
-            bool(self.ferry_sails.value),
-            sails,
-            [self.wind.event if sails else self.held_back(), morning],
-        )
-        self.ferry_sails = Quantity(sails, decided)
-        if sails:
+    def sail(self) -> None:
+        storm = self.wind.value >= SAFE_WIND
+        waits = GLITCH_DAY < self.day <= GLITCH_DAY + INSPECTION_DAYS
+        plan = "stays in harbour" if storm or waits else "sails"
+        if plan != self.ferry:
+            self.ferry_event = self.decide("ferry", "ferry", self.ferry, plan, self.wind.event)
+            self.ferry = plan
+        if plan == "sails":
             for miller in MILLERS:
-                landed = self.act("ferry", "deliver", {"to": miller, "grain": 14}, decided)
+                landed = self.act("ferry", "deliver", {"to": miller, "grain": 14}, self.wind.event)
                 self.change(miller, "grain", self.grain[miller], self.grain[miller].value + 14, landed)
-
-    def held_back(self) -> EventRef | None:
-        """What keeps the ferry in: today's wind, or its own decision of the day before."""
-        return self.wind.event if self.wind.value >= SAFE_WIND else self.ferry_sails.event
 
     def harvest(self, morning: EventRef | None) -> None:
         for number, farmer in enumerate(FARMERS):
@@ -126,45 +125,46 @@ class Town:
             self.change(miller, "grain", self.grain[miller], self.grain[miller].value + sacks, brought)
 
     def set_price(self, miller: str) -> None:
-        grain = self.grain[miller]
+        grain, price = self.grain[miller], self.price[miller]
         wanted = round(min(30.0, max(8.0, 10.0 + (50.0 - grain.value) * 0.45)), 1)
-        if abs(wanted - self.price[miller].value) >= 1.0:
-            causes = [grain.event] if self.ferry_sails.value else [grain.event, self.ferry_sails.event]
-            decided = self.decide(miller, "flour price", self.price[miller].value, wanted, causes)
-            self.price[miller] = Quantity(wanted, decided)
+        if abs(wanted - price.value) >= MENU_COST:
+            cause = grain.event if self.ferry == "sails" else self.ferry_event
+            price.event = self.decide(miller, "flour price", price.value, wanted, cause)
+            price.value = wanted
 
-    def bake(self, baker: str) -> None:
+    def bake(self, baker: str, morning: EventRef | None) -> None:
         miller = MILLERS[BAKERS.index(baker) % len(MILLERS)]
+        if baker == BEST and self.day == EXPANSION_DAY:
+            self.expand(baker, morning)
         price, flour = self.price[miller], self.sales[baker] / 3
         cost = round(price.value * flour, 1)
-        if baker == "baker-4" and self.day == EXPANSION_DAY:
-            self.expand(baker)
         if cost > self.cash[baker].value:
-            self.borrow(baker, cost - self.cash[baker].value + 40, [price.event, self.cash[baker].event])
-        bought = self.act(baker, "buy flour", {"from": miller, "cost": cost}, [price.event, self.cash[baker].event])
+            self.borrow(baker, cost - self.cash[baker].value + 40, price.event)
+        bought = self.act(baker, "buy flour", {"from": miller, "cost": cost}, price.event)
         self.change(miller, "grain", self.grain[miller], self.grain[miller].value - flour, bought)
-        earned = round(self.sales[baker] * self.random.uniform(3.3, 3.7), 1)
-        self.change(baker, "cash", self.cash[baker], round(self.cash[baker].value - cost + earned, 1), bought)
+        earned = self.sales[baker] * self.random.uniform(3.3, 3.7)
+        self.change(baker, "cash", self.cash[baker], self.cash[baker].value - cost + earned, bought)
 
-    def expand(self, baker: str) -> None:
+    def expand(self, baker: str, morning: EventRef | None) -> None:
         decided = self.decide(
-            baker, "ovens", 1, 2, self.cash[baker].event, "sells out every day: buys a second oven on credit"
+            baker, "ovens", 1, 2, morning, description=f"{baker} sells out every day: a second oven, on credit"
         )
         self.borrow(baker, 150, decided)
         self.change(baker, "cash", self.cash[baker], self.cash[baker].value - 150, decided)
         self.sales[baker] = 44.0
 
     def borrow(self, baker: str, amount: float, cause: Causes) -> None:
+        debt, cash = self.debt[baker], self.cash[baker]
         lent = self.act("bank", "lend", {"to": baker, "amount": round(amount, 1)}, cause)
-        self.change(baker, "debt", self.debt[baker], round(self.debt[baker].value + amount, 1), lent)
-        self.change(baker, "cash", self.cash[baker], round(self.cash[baker].value + amount, 1), lent)
+        self.change(baker, "debt", debt, debt.value + amount, [lent, debt.event])
+        self.change(baker, "cash", cash, cash.value + amount, lent)
 
-    def review_loans(self, morning: EventRef | None) -> None:
+    def review_loans(self) -> None:
         for baker in BAKERS:
             debt = self.debt[baker]
-            if baker in self.closed or debt.value <= 260:
+            if baker in self.closed or debt.value <= CREDIT_LIMIT:
                 continue
-            called = self.decide("bank", f"credit of {baker}", "open", "called in", [debt.event, morning])
+            called = self.decide("bank", f"credit of {baker}", "open", "called in", debt.event)
             due = self.act("bank", "call in loan", {"from": baker, "amount": debt.value}, called)
             if self.cash[baker].value < debt.value:
                 self.closed[baker] = self.run.emit(
@@ -175,7 +175,7 @@ class Town:
                         new_phase="closed",
                         description=f"{baker}, who sold more bread than anyone, closes",
                     ),
-                    caused_by=[due, self.cash[baker].event],
+                    caused_by=due,
                 )
 
     # --- saying what happened ------------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class Town:
             quantity.value = new
 
     def decide(
-        self, agent: str, what: str, old: Any, new: Any, cause: Causes, description: str | None = None
+        self, agent: str, what: str, old: Any, new: Any, cause: Causes, *, description: str | None = None
     ) -> EventRef | None:
         return self.run.emit(
             Decision(
@@ -205,8 +205,8 @@ class Town:
         )
 
 
-def simulate(run: Run, *, seed: int = 4, town: Callable[[Run, random.Random], Town] = Town) -> Town:
+def simulate(run: Run, *, seed: int = 4) -> Town:
     """Live through all days of a town, recording into `run`; the same seed gives the same story."""
-    lived = town(run, random.Random(seed))
-    lived.live()
-    return lived
+    town = Town(run, random.Random(seed))
+    town.live()
+    return town

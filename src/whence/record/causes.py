@@ -67,6 +67,26 @@ class EventRef:
         return (EventRef, (self.id, self.type, self.run, self.seq, self.span_context))
 
 
+class Unrecorded(EventRef):
+    """Stands for an event that verbosity suppressed. As a cause it is its own causes, so that no chain is cut."""
+
+    __slots__ = ("causes",)
+
+    def __init__(self, causes: "Causes") -> None:
+        super().__init__("", "")
+        self.causes = causes
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def through(caused_by: "Causes") -> EventRef | None:
+    """What emit gives back for a suppressed event: the one cause it has, itself; several, in one piece; none, None."""
+    if caused_by is None or isinstance(caused_by, EventRef):
+        return caused_by
+    return Unrecorded(caused_by)
+
+
 class Cause(NamedTuple):
     """One cause: its event id, and the span it happened in where that is known."""
 
@@ -107,6 +127,8 @@ def causes_of(caused_by: Causes) -> tuple[Cause, ...]:
     """
     if caused_by is None:
         return ()
+    if isinstance(caused_by, Unrecorded):
+        return causes_of(caused_by.causes)
     if isinstance(caused_by, (EventRef, str, Event, Span, SpanContext)):
         return (_cause(caused_by),)
     if not isinstance(caused_by, Iterable):
@@ -117,8 +139,8 @@ def causes_of(caused_by: Causes) -> tuple[Cause, ...]:
     found: dict[str, Cause] = {}
     for one in caused_by:
         if one is not None:
-            cause = _cause(one)
-            found.setdefault(cause.id, cause)
+            for cause in causes_of(one.causes) if isinstance(one, Unrecorded) else (_cause(one),):
+                found.setdefault(cause.id, cause)
     return tuple(found.values())
 
 

@@ -64,4 +64,5 @@ def prepare() -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(handler)
+    if log.level == logging.NOTSET:
         log.setLevel(logging.DEBUG)

@@ -11,11 +11,13 @@ from opentelemetry import context
 from whence.errors import EventError
 from whence.event import names
 from whence.event.kinds import ALWAYS, Kind, Severity, Verbosity
-from whence.event.registry import validate
+from whence.event.misfits import nearest
+from whence.event.plain import to_plain
+from whence.event.registry import model_for, types, validate
 from whence.event.typed import TypedEvent
 from whence.record.append import Appender, Draft
 from whence.record.bus import Bus
-from whence.record.causes import Causes, EventRef, ambient, ambient_correlation, causes_of
+from whence.record.causes import Causes, EventRef, ambient, ambient_correlation, causes_of, through
 from whence.record.otel import Logger
 from whence.record.queue import Queue
 
@@ -116,7 +118,10 @@ class Run:
         expected_seq: int | None = None,
         audit: bool = False,
     ) -> EventRef | None:
-        """Record a typed event; gives a reference to name it as a cause, or None where verbosity suppresses it.
+        """Record a typed event; gives a reference to name it as a cause.
+
+        Where verbosity suppresses the event, that is a reference to what caused it, or None where nothing did: given as a
+        cause later, it keeps the chain whole.
 
         `emit(Model(...))`, or `emit(Model, lambda: {...}, agent="a7")`, whose fields are built only if it is recorded.
         `caused_by`: what an earlier emit returned, an event, an event id, a span, a span context, or a list of these;
@@ -128,16 +133,18 @@ class Run:
         `durability="durable"` only, StorageError where the event did not reach the disk.
         """
         if self.silences(event):
-            return None
+            return through(caused_by)
         if isinstance(event, type):
             if self._by_agent and not self.passes(event.kind, agent, event.severity):
-                return None
+                return through(caused_by)
             given = dict(fields() if callable(fields) else fields or {})
             if agent is not None:
                 given.setdefault("agent", agent)
             event = event.build(given)
+            if not self.passes(event.kind, event.agent, event.severity):  # a model's severity may depend on its fields
+                return through(caused_by)
         elif self._by_agent and not self.passes(event.kind, agent or event.agent, event.severity):
-            return None
+            return through(caused_by)
         common, payload = event.split()
         if agent is not None:
             common["agent"] = agent
@@ -161,7 +168,7 @@ class Run:
         type: str,
         payload: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
         *,
-        kind: Kind | str = Kind.ACTION,
+        kind: Kind | str | None = None,
         severity: Severity | None = None,
         description: str | None = None,
         source: str | None = None,
@@ -179,18 +186,18 @@ class Run:
     ) -> EventRef | None:
         """Record an event by its type and payload alone, with no model; otherwise as `emit`.
 
-        `payload` may be a callable, called only if the event is recorded. `validated`: check the payload against the
-        model registered for this type, and raise EventError naming the field where it does not fit.
+        `kind` is ACTION where none is given. `payload` may be a callable, called only if the event is recorded.
+        `validated`: the event is checked against the model registered for this type, takes kind and severity from it, and
+        raises EventError naming each field that does not fit.
         """
-        kind = kind_named(kind)
-        if not self.passes(kind, agent, severity):
-            return None
+        model = registered(type) if validated else None
+        level = kind_named(kind) if kind is not None else model.kind if model else Kind.ACTION
+        if severity is None and model is not None:
+            severity = model.severity
+        if not self.passes(level, agent, severity):
+            return through(caused_by)
         built = dict(payload() if callable(payload) else payload or {})
-        schema = None
-        if validated:
-            model = validate(type, built)
-            schema, built = model.schema_id, model.split()[1]
-        common = {
+        given = {
             "agent": agent,
             "turn": turn,
             "task": task,
@@ -198,9 +205,17 @@ class Run:
             "status": status,
             "correlation": correlation_id,
         }
+        common = {name: to_plain(value) for name, value in given.items() if value is not None}
+        schema = None
+        if model is not None:
+            event = validate(type, {**common, **built})
+            common, built = event.split()
+            schema, severity = event.schema_id, event.severity
+        else:
+            built = to_plain(built)
         return self._append(
             type,
-            kind,
+            level,
             common,
             built,
             severity=severity,
@@ -235,7 +250,7 @@ class Run:
             names.TYPE_EXCEPTION,
             Kind.SYSTEM,
             {"agent": agent, "correlation": correlation_id},
-            dict(payload or {}),
+            to_plain(dict(payload or {})),
             severity=Severity.ERROR,
             description=description or f"{name}: {message}",
             source=source,
@@ -355,6 +370,14 @@ class Run:
 def run_in_context() -> Run | None:
     """The run whose `with` block this is, if any."""
     return _current.get()
+
+
+def registered(event_type: str) -> type[TypedEvent]:
+    """The model registered for an event type. Raises EventError where there is none."""
+    model = model_for(event_type)
+    if model is None:
+        raise EventError(f"cannot validate {event_type!r}: no model is registered for this type{nearest(event_type, types())}")
+    return model
 
 
 def kind_named(kind: Kind | str) -> Kind:

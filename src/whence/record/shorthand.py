@@ -22,7 +22,7 @@ from whence.event.vocabularies.simulation import (
     TurnEnd,
     TurnStart,
 )
-from whence.record.causes import Causes, EventRef
+from whence.record.causes import Causes, EventRef, through
 from whence.record.configure import current_run
 
 Lazy = Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
@@ -82,7 +82,7 @@ class Error(TypedDict, total=False):
 def emit(event: TypedEvent | type[TypedEvent], fields: Lazy = None, /, **how: Unpack[How]) -> EventRef | None:
     """Record a typed event in the current run: `Run.emit`."""
     run = current_run()
-    return None if run.silences(event) else run.emit(event, fields, **how)
+    return through(how.get("caused_by")) if run.silences(event) else run.emit(event, fields, **how)
 
 
 def log(type: str, payload: Lazy = None, **what: Unpack[What]) -> EventRef | None:
@@ -156,8 +156,8 @@ def system(
 
 def _emit(model: type[TypedEvent], common: Whose, **fields: Any) -> EventRef | None:
     run = current_run()
-    if run.silences(model) or not run.passes(model.kind, common.get("agent"), model.severity):
-        return None
     caused_by = common.pop("caused_by", None)
+    if run.silences(model) or not run.passes(model.kind, common.get("agent"), model.severity):
+        return through(caused_by)
     given = {name: value() if callable(value) else value for name, value in fields.items() if value is not None}
     return run.emit(model.build({**common, **given}), caused_by=caused_by)
