@@ -515,3 +515,16 @@ def test_a_payload_that_contains_itself_or_never_ends_is_kept_as_text(start: Sta
     events = {event.type: event for event in recorded()}
     assert names.LOSSY in events["cyclic"].attributes
     assert names.LOSSY in events["deep"].attributes
+
+
+def test_what_the_program_changes_after_an_emit_does_not_change_the_event(start: Start, recorded: Recorded) -> None:
+    """The event has the values of the moment it was emitted, however late it is written."""
+    start()
+    shared = {"list": [1], "map": {"a": 1}}
+    whence.log("plain", shared)
+    whence.emit(Action(action_type="typed", action_payload=shared))
+    shared["list"].append(2)  # type: ignore[attr-defined]
+    shared["map"]["a"] = 2  # type: ignore[call-overload,index]
+    plain, typed = recorded()
+    assert plain.payload == {"list": [1], "map": {"a": 1}}
+    assert typed.payload["action_payload"] == {"list": [1], "map": {"a": 1}}

@@ -376,7 +376,9 @@ def registered(event_type: str) -> type[TypedEvent]:
     """The model registered for an event type. Raises EventError where there is none."""
     model = model_for(event_type)
     if model is None:
-        raise EventError(f"cannot validate {event_type!r}: no model is registered for this type{nearest(event_type, types())}")
+        raise EventError(
+            f"cannot validate {event_type!r}: no model is registered for this type{nearest(event_type, types())}"
+        )
     return model
 
 
