@@ -1,24 +1,19 @@
 """OpenTelemetry SDK objects to lines of the archive: logs and spans here, metrics in `otlp/metrics.py`.
 
-Each record is serialized by itself, so that a bad one costs nothing but itself: what the fast path cannot write exactly takes
-the careful path, which can write anything.
+Each record is made text by itself, so that a bad one costs nothing but itself: what the fast path cannot write exactly takes
+the careful path, which writes what it can and says what it could not.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from whence.event import names
+from whence.otlp.faithful_record import faithful_log, faithful_span
 from whence.otlp.limits import DEFAULT, Limits
-from whence.otlp.value import (
-    UnfaithfulError,
-    any_value,
-    attributes,
-    careful_attributes,
-    careful_text,
-    careful_value,
-)
+from whence.otlp.record_text import log_text, span_text
+from whence.otlp.shapes import LogLike, ResourceLike, ScopeLike, SpanLike
+from whence.otlp.value import as_text, faithful_items, faithful_text, pairs
 
 
 class Line(NamedTuple):
@@ -46,87 +41,114 @@ class Encoded(NamedTuple):
 class Shape(NamedTuple):
     """How one signal is laid out: the names of its three levels."""
 
-    resources: bytes
-    scopes: bytes
-    records: bytes
+    resources: str
+    scopes: str
+    records: str
 
 
-LOGS: Final = Shape(b"resourceLogs", b"scopeLogs", b"logRecords")
-TRACES: Final = Shape(b"resourceSpans", b"scopeSpans", b"spans")
-METRICS: Final = Shape(b"resourceMetrics", b"scopeMetrics", b"metrics")
+class Way(NamedTuple):
+    """How one kind of record is written: fast, or made writable first; and when it was."""
 
-Write = Callable[[Any, bool], tuple[dict[str, Any], int]]
-"""Makes a record's JSON object and gives its time; the flag asks for the careful path."""
-
-
-def encode_logs(records: Sequence[Any], limits: Limits = DEFAULT) -> Encoded:
-    """Lines of log records: the SDK's ReadableLogRecord or ReadWriteLogRecord objects, in their order."""
-    return _encode(LOGS, records, lambda record, careful: _log(record, careful, limits.depth), limits)
+    text: Callable[[Any, int], str]
+    careful: Callable[[Any, int], Any]
+    time: Callable[[Any], int]
 
 
-def encode_spans(spans: Sequence[Any], limits: Limits = DEFAULT) -> Encoded:
-    """Lines of finished spans: the SDK's ReadableSpan objects. Span events that only project a log event are left out."""
-    return _encode(TRACES, spans, lambda span, careful: _span(span, careful, limits.depth), limits)
+LOGS: Final = Shape("resourceLogs", "scopeLogs", "logRecords")
+TRACES: Final = Shape("resourceSpans", "scopeSpans", "spans")
+METRICS: Final = Shape("resourceMetrics", "scopeMetrics", "metrics")
+
+
+def encode_logs(records: Sequence[LogLike], limits: Limits = DEFAULT) -> Encoded:
+    """Lines of log records: the SDK's ReadableLogRecord or ReadWriteLogRecord objects, in their order. Never raises."""
+    return _encode(LOGS, Way(log_text, faithful_log, _log_time), records, limits)
+
+
+def encode_spans(spans: Sequence[SpanLike], limits: Limits = DEFAULT) -> Encoded:
+    """Lines of ended spans: the SDK's ReadableSpan objects. Their events that only project a log event are left out.
+
+    Never raises.
+    """
+    return _encode(TRACES, Way(span_text, faithful_span, _span_time), spans, limits)
+
+
+def _encode(shape: Shape, way: Way, items: Sequence[Any], limits: Limits) -> Encoded:
+    page = Page(shape, limits)
+    text, careful, time = way
+    depth = limits.depth
+    failed, error = 0, None
+    for item in items:
+        try:
+            try:
+                data = text(item, depth).encode()
+                at = time(item)
+            except Exception:  # noqa: BLE001 - whatever an object from outside may do
+                kept = careful(item, depth)
+                data = text(kept, depth).encode()
+                at = time(kept)
+            page.add(item.resource, item.instrumentation_scope, data, (at, at))
+        except Exception as fault:  # noqa: BLE001 - the same, even of the careful path
+            failed, error = (
+                failed + 1,
+                f"cannot encode a {type(item).__name__}: {as_text(fault) or type(fault).__name__}",
+            )
+    return Encoded(page.finish(), failed, error)
+
+
+def _log_time(item: Any) -> int:
+    record = item.log_record
+    return record.timestamp or record.observed_timestamp or 0
+
+
+def _span_time(span: Any) -> int:
+    return span.start_time or 0
 
 
 # --- lines ----------------------------------------------------------------------------------------------------------------
 
 
-def _encode(shape: Shape, items: Iterable[Any], write: Write, limits: Limits) -> Encoded:
-    page = Page(shape, limits)
-    failed, error = 0, None
-    for item in items:
-        try:
-            try:
-                record, time = write(item, False)
-                data = orjson.dumps(record)
-            except (UnfaithfulError, TypeError, RecursionError):
-                record, time = write(item, True)
-                data = orjson.dumps(record)
-            page.add(item.resource, item.instrumentation_scope, data, time)
-        except Exception as fault:  # noqa: BLE001 - whatever an object from outside may do
-            failed, error = failed + 1, f"cannot encode a {type(item).__name__}: {fault!r}"
-    return Encoded(page.finish(), failed, error)
-
-
 class Page:
-    """Collects serialized records by resource and scope, and closes a line where it is full."""
+    """Collects the JSON of records by resource and scope, and closes a line where it is full."""
 
     def __init__(self, shape: Shape, limits: Limits) -> None:
         self._shape = shape
         self._limits = limits
         self._lines: list[Line] = []
-        self._resources: dict[int, tuple[bytes, bytes]] = {}
-        self._scopes: dict[int, tuple[bytes, bytes]] = {}
+        self._frame = b'{"%b":[' % shape.resources.encode(), b"]}\n"
         self._clear()
 
     def _clear(self) -> None:
-        self._groups: dict[int, dict[int, list[bytes]]] = {}
-        self._size = self._count = self._first = self._last = 0
+        self._groups: dict[int, tuple[Ends, dict[int, tuple[Ends, list[bytes]]]]] = {}
+        self._size = len(self._frame[0]) + len(self._frame[1])
+        self._count = self._first = self._last = 0
 
-    def add(self, resource: Any, scope: Any, data: bytes, time: int, records: int = 1) -> None:
-        """One record's JSON, under its resource and scope (which the caller's batch keeps alive: their ids are keys)."""
+    def add(
+        self,
+        resource: ResourceLike | None,
+        scope: ScopeLike | None,
+        data: bytes,
+        times: tuple[int, int],
+        records: int = 1,
+    ) -> None:
+        """The JSON of one record, or of `records` that stay together, under its resource and scope.
+
+        `times`: its least and greatest, 0 for none.
+        """
         limits = self._limits
-        if self._count and (self._count >= limits.records_per_line or self._size + len(data) > limits.line_bytes):
+        if self._count + records > limits.records_per_line and self._count:
             self._close()
-        scopes = self._groups.get(id(resource))
-        if scopes is None:
-            scopes = self._groups[id(resource)] = {}
-            if id(resource) not in self._resources:
-                self._resources[id(resource)] = _resource(resource, self._shape)
-            self._size += sum(map(len, self._resources[id(resource)]))
-        fragments = scopes.get(id(scope))
-        if fragments is None:
-            fragments = scopes[id(scope)] = []
-            if id(scope) not in self._scopes:
-                self._scopes[id(scope)] = _scope(scope, self._shape)
-            self._size += sum(map(len, self._scopes[id(scope)]))
-        fragments.append(data)
-        self._size += len(data) + 1
+        found = self._find(resource, scope)
+        size = len(data) + 1 + (0 if found else self._new_size(resource, scope))
+        if self._size + size > limits.line_bytes and self._count:
+            self._close()
+            found = None
+        (found or self._open(resource, scope)).append(data)
+        self._size += size
         self._count += records
-        if time:
-            self._first = min(self._first or time, time)
-            self._last = max(self._last, time)
+        first, last = times
+        if first and (first < self._first or not self._first):
+            self._first = first
+        self._last = max(self._last, last)
 
     def finish(self) -> list[Line]:
         """All the lines, the last one closed."""
@@ -134,148 +156,83 @@ class Page:
             self._close()
         return self._lines
 
+    def _find(self, resource: ResourceLike | None, scope: ScopeLike | None) -> list[bytes] | None:
+        group = self._groups.get(id(resource))
+        part = group[1].get(id(scope)) if group else None
+        return part[1] if part else None
+
+    def _new_size(self, resource: ResourceLike | None, scope: ScopeLike | None) -> int:
+        """Bytes that a record's own surroundings add to the line, at most."""
+        ends = _resource_ends(resource, self._shape), _scope_ends(scope, self._shape)
+        return sum(len(end.head) + len(end.tail) + 1 for end in ends)
+
+    def _open(self, resource: ResourceLike | None, scope: ScopeLike | None) -> list[bytes]:
+        ends = _resource_ends(resource, self._shape), _scope_ends(scope, self._shape)
+        _, scopes = self._groups.setdefault(id(resource), (ends[0], {}))
+        return scopes.setdefault(id(scope), (ends[1], []))[1]
+
     def _close(self) -> None:
-        resources = []
-        for resource, scopes in self._groups.items():
-            inner = [b",".join(data).join(self._scopes[scope]) for scope, data in scopes.items()]
-            resources.append(b",".join(inner).join(self._resources[resource]))
-        data = b'{"%b":[%b]}\n' % (self._shape.resources, b",".join(resources))
+        resources = [
+            ends.head
+            + b",".join([part.head + b",".join(data) + part.tail for part, data in scopes.values()])
+            + ends.tail
+            for ends, scopes in self._groups.values()
+        ]
+        data = self._frame[0] + b",".join(resources) + self._frame[1]
         self._lines.append(Line(data, self._count, self._first, self._last))
         self._clear()
 
 
-def _resource(resource: Any, shape: Shape) -> tuple[bytes, bytes]:
-    """What stands before and after the scopes of one resource."""
-    head: dict[str, Any] = {}
-    if resource is not None:
-        head = _described(resource.attributes)
-    url = getattr(resource, "schema_url", None)
-    return b'{"resource":%b,"%b":[' % (orjson.dumps(head), shape.scopes), _end(url)
+class Ends(NamedTuple):
+    """What stands before and after the scopes of a resource, or the records of a scope."""
+
+    of: Any
+    """The resource or scope itself: while it is kept here, no other object has its id."""
+    head: bytes
+    tail: bytes
 
 
-def _scope(scope: Any, shape: Shape) -> tuple[bytes, bytes]:
-    """What stands before and after the records of one instrumentation scope."""
-    head: dict[str, Any] = {}
-    if scope is not None:
-        head = {"name": careful_text(scope.name or "")[0]}
-        if scope.version:
-            head["version"] = careful_text(scope.version)[0]
-        head |= _described(scope.attributes or {})
-    return b'{"scope":%b,"%b":[' % (orjson.dumps(head), shape.records), _end(getattr(scope, "schema_url", None))
+_KEPT: Final = 256
+_ends: dict[tuple[int, str], Ends] = {}
+"""The ends of the resources and scopes seen last: a program has a handful, and each batch names them again."""
+
+
+def _resource_ends(resource: ResourceLike | None, shape: Shape) -> Ends:
+    key = id(resource), shape.scopes
+    found = _ends.get(key)
+    if found is None or found.of is not resource:
+        head: dict[str, Any] = {}
+        if resource is not None:
+            head = _described(resource.attributes)
+        found = _keep(key, resource, "resource", head)
+    return found
+
+
+def _scope_ends(scope: ScopeLike | None, shape: Shape) -> Ends:
+    key = id(scope), shape.records
+    found = _ends.get(key)
+    if found is None or found.of is not scope:
+        head: dict[str, Any] = {}
+        if scope is not None:
+            head = {
+                name: faithful_text(as_text(text))[0] for name in ("name", "version") if (text := getattr(scope, name))
+            }
+            head |= _described(scope.attributes or {})
+        found = _keep(key, scope, "scope", head)
+    return found
+
+
+def _keep(key: tuple[int, str], of: Any, name: str, head: dict[str, Any]) -> Ends:
+    schema_url = getattr(of, "schema_url", None)
+    url = b',"schemaUrl":%b' % orjson.dumps(faithful_text(as_text(schema_url))[0]) if schema_url else b""
+    ends = Ends(of, b'{"%b":%b,"%b":[' % (name.encode(), orjson.dumps(head), key[1].encode()), b"]%b}" % url)
+    if len(_ends) >= _KEPT:
+        _ends.clear()
+    _ends[key] = ends
+    return ends
 
 
 def _described(values: Any) -> dict[str, Any]:
-    pairs, _ = careful_attributes(values)
-    return {"attributes": pairs} if pairs else {}
-
-
-def _end(schema_url: str | None) -> bytes:
-    return b'],"schemaUrl":%b}' % orjson.dumps(careful_text(schema_url)[0]) if schema_url else b"]}"
-
-
-# --- records --------------------------------------------------------------------------------------------------------------
-
-
-def _log(item: Any, careful: bool, depth: int) -> tuple[dict[str, Any], int]:
-    record = item.log_record
-    written: dict[str, Any] = {}
-    if record.timestamp:
-        written["timeUnixNano"] = str(record.timestamp)
-    if record.observed_timestamp:
-        written["observedTimeUnixNano"] = str(record.observed_timestamp)
-    if record.severity_number is not None:
-        written["severityNumber"] = record.severity_number.value
-    if record.severity_text:
-        written["severityText"] = _text(record.severity_text, careful)
-    if record.body is not None:
-        written["body"] = careful_value(record.body, depth)[0] if careful else any_value(record.body, depth)
-    _put_attributes(written, record.attributes, item.dropped_attributes, careful, depth)
-    if record.trace_flags:
-        written["flags"] = int(record.trace_flags)
-    if record.trace_id:
-        written["traceId"] = f"{record.trace_id:032x}"
-    if record.span_id:
-        written["spanId"] = f"{record.span_id:016x}"
-    if record.event_name:
-        written["eventName"] = _text(record.event_name, careful)
-    return written, record.timestamp or record.observed_timestamp or 0
-
-
-def _span(span: Any, careful: bool, depth: int) -> tuple[dict[str, Any], int]:
-    context, parent = span.context, span.parent
-    written: dict[str, Any] = {"traceId": f"{context.trace_id:032x}", "spanId": f"{context.span_id:016x}"}
-    if context.trace_state:
-        written["traceState"] = _text(context.trace_state.to_header(), careful)
-    if parent is not None:
-        written["parentSpanId"] = f"{parent.span_id:016x}"
-    written["flags"] = _flags(context, parent)
-    written["name"] = _text(span.name, careful)
-    written["kind"] = span.kind.value + 1
-    written["startTimeUnixNano"] = str(span.start_time or 0)
-    written["endTimeUnixNano"] = str(span.end_time or 0)
-    _put_attributes(written, span.attributes, span.dropped_attributes, careful, depth)
-    events = [
-        _span_event(event, careful, depth)
-        for event in span.events
-        if not (event.attributes and names.PROJECTION in event.attributes)
-    ]
-    if events:
-        written["events"] = events
-    if span.dropped_events:
-        written["droppedEventsCount"] = span.dropped_events
-    if span.links:
-        written["links"] = [_link(link, careful, depth) for link in span.links]
-    if span.dropped_links:
-        written["droppedLinksCount"] = span.dropped_links
-    status: dict[str, Any] = {}
-    if span.status.description:
-        status["message"] = _text(span.status.description, careful)
-    if span.status.status_code.value:
-        status["code"] = span.status.status_code.value
-    written["status"] = status
-    return written, span.start_time or 0
-
-
-def _span_event(event: Any, careful: bool, depth: int) -> dict[str, Any]:
-    written = {"timeUnixNano": str(event.timestamp), "name": _text(event.name, careful)}
-    _put_attributes(written, event.attributes, event.dropped_attributes, careful, depth)
-    return written
-
-
-def _link(link: Any, careful: bool, depth: int) -> dict[str, Any]:
-    context = link.context
-    written: dict[str, Any] = {"traceId": f"{context.trace_id:032x}", "spanId": f"{context.span_id:016x}"}
-    if context.trace_state:
-        written["traceState"] = _text(context.trace_state.to_header(), careful)
-    _put_attributes(written, link.attributes, link.dropped_attributes, careful, depth)
-    written["flags"] = _flags(context, context)
-    return written
-
-
-def _flags(context: Any, remote: Any) -> int:
-    """The W3C trace flags in the low byte, and whether it is known (always) and true that `remote` is remote."""
-    return (int(context.trace_flags) & 0xFF) | 0x100 | (0x200 if remote is not None and remote.is_remote else 0)
-
-
-def _put_attributes(written: dict[str, Any], values: Any, dropped: int, careful: bool, depth: int) -> None:
-    if values:
-        if careful:
-            pairs, lossy = careful_attributes(values, depth)
-            if lossy:
-                pairs = [pair for pair in pairs if pair["key"] != names.LOSSY]
-                pairs.append({"key": names.LOSSY, "value": any_value([*lossy, *_said_lossy(values)])})
-            written["attributes"] = pairs
-        else:
-            written["attributes"] = attributes(values, depth)
-    if dropped:
-        written["droppedAttributesCount"] = dropped
-
-
-def _said_lossy(values: Any) -> list[str]:
-    """Attributes that were called lossy before they came here."""
-    said = values.get(names.LOSSY) or ()
-    return [careful_text(str(name))[0] for name in said] if isinstance(said, (list, tuple)) else []
-
-
-def _text(text: Any, careful: bool) -> str:
-    return careful_text(text if isinstance(text, str) else str(text))[0] if careful else text
+    """The attributes of a resource or scope; what of them cannot be kept as it is, is text."""
+    items, _ = faithful_items(values)
+    return {"attributes": pairs(items)} if items else {}

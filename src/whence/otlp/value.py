@@ -1,12 +1,12 @@
-"""Values: Python's to OTLP JSON's AnyValue and back (opentelemetry-proto, common.proto; JSON mapping of the OTLP specification).
+"""Values: what of any Python value OTLP can hold, and AnyValue back to Python (opentelemetry-proto, common.proto).
 
-Every value comes through. What AnyValue has no place for is written as text, and said: integers beyond 64 bits as their exact
-decimal, lone surrogates escaped, unknown objects as their `str`, nesting beyond the limit as text.
+The law: every value comes through. What AnyValue has no place for becomes text, and that is said: integers beyond 64 bits as
+their exact decimal, lone surrogates escaped, unknown objects as their `str`, nesting too deep or without end as text.
 """
 
 import base64
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from whence.otlp.limits import DEFAULT
@@ -15,105 +15,72 @@ AnyValue = dict[str, Any]
 
 INT_MIN: Final = -(1 << 63)
 INT_MAX: Final = (1 << 63) - 1
+READ_DEPTH: Final = 64
+"""Levels of AnyValue that are read. No protobuf reader takes more than 48 lists inside each other."""
+
+_PRINTABLE_BITS: Final = 10_000
+_DIGITS: Final = 4_000
 
 
-class UnfaithfulError(Exception):
-    """The fast path met a value that it cannot write exactly as it is."""
+# --- to OTLP --------------------------------------------------------------------------------------------------------------
 
 
-def any_value(value: Any, depth: int = DEFAULT.depth) -> AnyValue:
-    """The AnyValue of a value that AnyValue can hold exactly. Raises UnfaithfulError for any other.
+def faithful(value: Any, depth: int = DEFAULT.depth) -> tuple[Any, bool]:
+    """The value that OTLP can hold nearest to any value whatever, and whether it is the same. Never raises.
 
-    A lone surrogate passes unseen, for speed: serializing it fails, and the caller turns to `careful_value`.
+    Gives None, bool, int of 64 bits, float, str that UTF-8 can hold, bytes, and lists and str-keyed dicts of these, at
+    most `depth` levels. Sequences become lists, mappings dicts, subclasses (enums of int or str) their plain kind: that is
+    the same value. Everything else becomes text.
     """
-    kind = type(value)
-    if kind is str:
-        return {"stringValue": value}
-    if kind is int:
-        if INT_MIN <= value <= INT_MAX:
-            return {"intValue": str(value)}
-        raise UnfaithfulError
-    if kind is bool:
-        return {"boolValue": value}
-    if kind is float:
-        return {"doubleValue": value if math.isfinite(value) else _not_finite(value)}
-    if value is None:
-        return {}
-    if kind is tuple or kind is list:
-        if depth <= 0:
-            raise UnfaithfulError
-        return {"arrayValue": {"values": [any_value(item, depth - 1) for item in value]} if value else {}}
-    if kind is dict:
-        if depth <= 0:
-            raise UnfaithfulError
-        return {"kvlistValue": {"values": attributes(value, depth - 1)} if value else {}}
-    if kind is bytes:
-        return {"bytesValue": base64.b64encode(value).decode()}
-    if isinstance(value, Mapping):
-        return any_value(dict(value), depth)
-    raise UnfaithfulError
+    return _faithful(value, depth, ())
 
 
-def attributes(values: Mapping[str, Any], depth: int = DEFAULT.depth) -> list[dict[str, Any]]:
-    """Key-value pairs, in order. Raises UnfaithfulError as `any_value`."""
-    found = []
-    for key, value in values.items():
-        if type(key) is not str:
-            raise UnfaithfulError
-        found.append({"key": key, "value": {"stringValue": value} if type(value) is str else any_value(value, depth)})
-    return found
+def faithful_items(values: Mapping[Any, Any], depth: int = DEFAULT.depth) -> tuple[dict[str, Any], list[str]]:
+    """A mapping whose values are `faithful`, and the keys whose value is not the same. Never raises on a single value."""
+    return _faithful_items(values, depth, ())
 
 
-def careful_value(value: Any, depth: int = DEFAULT.depth) -> tuple[AnyValue, bool]:
-    """The AnyValue nearest to any value whatever, and whether it is exact. Never raises."""
+def _faithful(value: Any, depth: int, above: tuple[int, ...]) -> tuple[Any, bool]:
     try:
-        return _careful(value, depth)
-    except Exception:  # noqa: BLE001 - the value's own code (its __str__, __len__, __iter__) failed
-        return {"stringValue": f"({type(value).__name__} that cannot be read)"}, False
+        return _known(value, depth, above)
+    except Exception:  # noqa: BLE001 - the value's own code (its __int__, __len__, __iter__) failed
+        return faithful_text(as_text(value))[0], False
 
 
-def careful_attributes(values: Mapping[Any, Any], depth: int = DEFAULT.depth) -> tuple[list[dict[str, Any]], list[str]]:
-    """Key-value pairs of any mapping, and the keys whose value is not exact. Never raises."""
-    pairs, lossy = [], []
-    for key, value in values.items():
-        name, exact_key = careful_text(key if isinstance(key, str) else as_text(key))
-        written, exact = careful_value(value, depth)
-        pairs.append({"key": name, "value": written})
-        if not (exact and exact_key and isinstance(key, str)):
-            lossy.append(name)
-    return pairs, lossy
-
-
-def _careful(value: Any, depth: int) -> tuple[AnyValue, bool]:
-    if value is None:
-        return {}, True
-    if isinstance(value, bool):
-        return {"boolValue": bool(value)}, True
+def _known(value: Any, depth: int, above: tuple[int, ...]) -> tuple[Any, bool]:
+    if value is None or isinstance(value, bool):
+        return value, True
     if isinstance(value, int):
         number = int(value)
-        if INT_MIN <= number <= INT_MAX:
-            return {"intValue": str(number)}, True
-        return {"stringValue": decimal(number)}, False
+        return (number, True) if INT_MIN <= number <= INT_MAX else (decimal(number), False)
     if isinstance(value, float):
-        return any_value(float(value)), True
+        return float(value), True
     if isinstance(value, str):
-        text, exact = careful_text(str.__str__(value))
-        return {"stringValue": text}, exact
+        return faithful_text(str.__str__(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return {"bytesValue": base64.b64encode(bytes(value)).decode()}, True
-    if isinstance(value, (Mapping, Sequence, Set)):
-        if depth <= 0:
-            return {"stringValue": careful_text(as_text(value))[0]}, False
-        if isinstance(value, Mapping):
-            pairs, lossy = careful_attributes(value, depth - 1)
-            return {"kvlistValue": {"values": pairs} if pairs else {}}, not lossy
-        items = [careful_value(item, depth - 1) for item in value]
-        written = {"arrayValue": {"values": [item for item, _ in items]} if items else {}}
-        return written, all(exact for _, exact in items) and not isinstance(value, Set)
-    return {"stringValue": careful_text(as_text(value))[0]}, False
+        return bytes(value), True
+    if not isinstance(value, (Mapping, Sequence)) or depth <= 1 or id(value) in above:
+        return faithful_text(as_text(value))[0], False
+    above = (*above, id(value))
+    if isinstance(value, Mapping):
+        items, lossy = _faithful_items(value, depth - 1, above)
+        return items, not lossy
+    found = [_faithful(item, depth - 1, above) for item in value]
+    return [item for item, _ in found], all(same for _, same in found)
 
 
-def careful_text(text: str) -> tuple[str, bool]:
+def _faithful_items(values: Mapping[Any, Any], depth: int, above: tuple[int, ...]) -> tuple[dict[str, Any], list[str]]:
+    items: dict[str, Any] = {}
+    lossy = []
+    for key, value in values.items():
+        name, same_key = faithful_text(str.__str__(key) if isinstance(key, str) else as_text(key))
+        items[name], same = _faithful(value, depth, above)
+        if not (same and same_key and isinstance(key, str)):
+            lossy.append(name)
+    return items, lossy
+
+
+def faithful_text(text: str) -> tuple[str, bool]:
     """Text that UTF-8 can hold, a lone surrogate written as the six characters `\\udXXX`; and whether it is as it was."""
     try:
         text.encode()
@@ -125,64 +92,147 @@ def careful_text(text: str) -> tuple[str, bool]:
 def as_text(value: Any) -> str:
     """`str(value)`, or, where the value's own code fails or never ends, a word about its type."""
     try:
-        return str(value)
+        return str.__str__(str(value))  # __str__ may give a subclass of str
     except Exception:  # noqa: BLE001 - the value's own code
         return f"({type(value).__name__} that cannot be printed)"
 
 
 def decimal(number: int) -> str:
     """All digits of an integer of any size (Python refuses to print more than 4,300 at once)."""
-    if number.bit_length() < 10_000:
+    if number.bit_length() < _PRINTABLE_BITS:
         return str(number)
     sign, number = ("-", -number) if number < 0 else ("", number)
     parts = []
     while number:
-        number, rest = divmod(number, 10**4000)
-        parts.append(f"{rest:04000d}")
+        number, rest = divmod(number, 10**_DIGITS)
+        parts.append(f"{rest:0{_DIGITS}d}")
     return sign + "".join(reversed(parts)).lstrip("0")
 
 
-def _not_finite(value: float) -> str:
+def any_value(value: Any, depth: int = DEFAULT.depth) -> AnyValue:
+    """The AnyValue of any value, as a JSON object: of the value itself, or of the text that stands for it. Never raises."""
+    return _any_value(faithful(value, depth)[0])
+
+
+def _any_value(value: Any) -> AnyValue:
+    if value is None:
+        return {}
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        return {"doubleValue": double(value)}
+    if isinstance(value, str):
+        return {"stringValue": value}
+    if isinstance(value, bytes):
+        return {"bytesValue": base64.b64encode(value).decode()}
+    if isinstance(value, dict):
+        return {"kvlistValue": {"values": pairs(value)} if value else {}}
+    return {"arrayValue": {"values": [_any_value(item) for item in value]} if value else {}}
+
+
+def pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """OTLP's list of keys and values, of values that are `faithful`."""
+    return [{"key": key, "value": _any_value(value)} for key, value in values.items()]
+
+
+def double(value: float) -> float | str:
+    """A number as JSON can hold it: what is not finite as the text that protobuf's JSON mapping has for it."""
+    if math.isfinite(value):
+        return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 # --- back -----------------------------------------------------------------------------------------------------------------
 
 
-def plain_value(written: Any) -> Any:
+def plain_value(written: Any, depth: int = READ_DEPTH) -> Any:
     """The Python value of an AnyValue; of one without any known field, None.
 
-    Liberal in what it takes, as receivers must be: 64-bit integers as text or number, non-finite doubles as text.
-    Raises ValueError, TypeError or RecursionError for what no AnyValue can be.
+    Liberal in what it takes, as receivers must be: 64-bit integers as text or number, also beyond 64 bits (the official
+    JSON exporter writes them), non-finite doubles as text, any base64. Raises ValueError, TypeError, AttributeError or
+    OverflowError for what no AnyValue can be.
     """
-    if not isinstance(written, Mapping):
-        raise TypeError(f"a value must be a JSON object, not {type(written).__name__}")
     for name, value in written.items():
+        if value is None:  # protobuf's JSON mapping: a null field is an absent one
+            continue
         if name == "stringValue":
-            return value if isinstance(value, str) else str(value)
+            return value if type(value) is str else _text(value)
         if name == "intValue":
-            return int(value)
+            return whole(value)
         if name == "boolValue":
-            return bool(value)
+            return _truth(value)
         if name == "doubleValue":
             return float(value)
-        if name == "arrayValue":
-            return [plain_value(item) for item in (value or {}).get("values") or ()]
-        if name == "kvlistValue":
-            return plain_attributes((value or {}).get("values"))
         if name == "bytesValue":
-            return base64.b64decode(value, validate=True)
+            return _bytes(value)
+        if name in ("arrayValue", "kvlistValue"):
+            if depth <= 1:
+                raise ValueError(f"a value nested deeper than {READ_DEPTH} levels")
+            inside = value.get("values") or []
+            if type(inside) is not list:
+                raise TypeError(f"the values of a list or map must be a JSON array, not {type(inside).__name__}")
+            if name == "kvlistValue":
+                return plain_attributes(inside, depth - 1)
+            return [None if item is None else plain_value(item, depth - 1) for item in inside]
     return None
 
 
-def plain_attributes(written: Any) -> dict[str, Any]:
-    """A dict of a list of key-value pairs; of two with the same key, the last. Raises as `plain_value`."""
+def plain_attributes(written: Any, depth: int = READ_DEPTH) -> dict[str, Any]:
+    """A dict of a list of key-value pairs, or of None; of two with the same key, the last. Raises as `plain_value`."""
     found: dict[str, Any] = {}
-    for pair in written or ():
-        value = pair.get("value")
-        if type(value) is dict and len(value) == 1 and "stringValue" in value:
-            text = value["stringValue"]
-            found[str(pair["key"])] = text if type(text) is str else str(text)
+    if not written:
+        return found
+    if type(written) is not list:
+        raise TypeError(f"attributes must be a JSON array, not {type(written).__name__}")
+    for pair in written:
+        key, value = pair.get("key", ""), pair.get("value")
+        if type(key) is not str:
+            key = _text(key)
+        if value is None:
+            found[key] = None
+        elif "stringValue" in value and type(text := value["stringValue"]) is str:
+            found[key] = text
+        elif "intValue" in value and type(digits := value["intValue"]) is str:
+            found[key] = int(digits)
         else:
-            found[str(pair.get("key", ""))] = plain_value(value) if value is not None else None
+            found[key] = plain_value(value, depth)
     return found
+
+
+def whole(value: Any) -> int:
+    """An integer written as a number or as text. Raises ValueError, TypeError or OverflowError for any other value."""
+    kind = type(value)
+    if kind is int:
+        return int(value)
+    if kind is str:
+        return int(value)
+    if kind is float and value.is_integer():
+        return int(value)
+    raise TypeError(f"expected a whole number, not {value!r:.40}")
+
+
+def _truth(value: Any) -> bool:
+    if type(value) is bool:
+        return value
+    if value in ("true", "false"):
+        return bool(value == "true")
+    raise TypeError(f"expected true or false, not {value!r:.40}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise TypeError(f"expected text, not a JSON {'array' if isinstance(value, list) else 'object'}")
+
+
+def _bytes(value: Any) -> bytes:
+    """base64 of either alphabet, with or without padding, as protobuf's JSON mapping asks of readers."""
+    if type(value) is not str:
+        raise TypeError("expected base64 text")
+    standard = value.translate(_STANDARD).rstrip("=")
+    return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+
+
+_STANDARD: Final = str.maketrans("-_", "+/")
