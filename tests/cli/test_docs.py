@@ -1,16 +1,19 @@
 """The help in docs/cli.md is the help that the commands print.
 
-`python tests/cli/test_docs.py` writes it anew.
+`PYTHONPATH=tests python tests/cli/test_docs.py` writes it anew.
 """
 
 import contextlib
 import io
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from build_cli import Ask
 from whence.cli.app import call
 from whence.cli.table import COMMANDS
 
@@ -51,6 +54,19 @@ def test_the_overview_says_of_each_command_what_its_own_help_does(
     """The overview is made without loading the commands, so the two could differ."""
     monkeypatch.setenv("COLUMNS", "200")
     assert command.help in " ".join(help_of(command.name).split())  # type: ignore[attr-defined]
+
+
+def test_the_example_of_the_page_on_causes_gives_the_answer_shown_there(tmp_path: Path, whence: Ask) -> None:
+    """But for ids and times."""
+    page = (PAGE.parent / "why.md").read_text()
+    (example,) = re.findall(r"```python\n(import whence\n.*?)```", page, re.DOTALL)
+    subprocess.run([sys.executable, "-c", example], cwd=tmp_path, check=True, timeout=60)
+    riot = whence("log", "-a", tmp_path / "whence-archive", "--type", "riot", "--json").json["id"]
+    shown = page.split("$ whence why ")[1].split("```")[0].splitlines()[1:]
+    answer = whence("why", riot, "-a", tmp_path / "whence-archive").out.splitlines()
+    assert [re.sub(r"\+\S+", "", line).split() for line in answer] == [
+        re.sub(r"\+\S+", "", line).split() for line in shown
+    ]
 
 
 if __name__ == "__main__":

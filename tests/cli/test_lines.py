@@ -19,6 +19,7 @@ SECOND = 1_000_000_000
         ({"old_value": [1], "new_value": {"a": 2}}, '[1] -> {"a":2}'),
         ({"variable_name": "price", "old_value": None, "new_value": 5}, "price = 5"),
         ({"old_phase": "plan", "new_phase": "act"}, "phase plan -> act"),
+        ({"variable_name": "x", "old_value": 0.1 + 0.2, "new_value": 5.0}, "x 0.3 -> 5"),
         ({"new_value": 5}, "= 5"),
         ({"variable_name": "price"}, ""),
     ],

@@ -1,5 +1,6 @@
 """`runs`, `log`, `show`, `errors`: reading what an archive has."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,19 @@ def test_wrong_usage_is_told_in_one_line(tmp_path: Path, whence: Ask, arguments:
     answer = whence(*arguments, *(target if arguments[0] != "no-such-command" else []))
     assert answer.code == 2 and answer.out == ""
     assert answer.err.startswith("whence: ") and answer.err.count("\n") == 1 and "--help" in answer.err
+
+
+@pytest.mark.parametrize("command", [["runs"], ["log"], ["errors"], ["check"], ["last"], ["why", "01KDVAAA"]])
+def test_colour_changes_nothing_but_colour(
+    tmp_path: Path, whence: Ask, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """A pipe gets none of it; where it is forced, taking it away gives the same text."""
+    error = an_event("boom", "gone", kind="decision", severity=Severity.ERROR, description="\x1b[2Jgotcha")
+    an_archive(tmp_path, a_run(error, an_event("after", error, id="01KDVAAA", kind="state"), finished=False))
+    plain = whence(*command, "-a", tmp_path).out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = whence(*command, "-a", tmp_path).out
+    assert "\x1b" not in plain and "\x1b[" in coloured
+    assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert whence(*command, "-a", tmp_path).out == plain

@@ -39,7 +39,8 @@ def call(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except typer.TyperException as fault:
-        return _say(f"{fault.format_message()} See: whence {_wanted(arguments) or ''} --help", fault.exit_code)
+        see = " ".join(filter(None, ("whence", _wanted(arguments), "--help")))
+        return _say(f"{fault.format_message().rstrip('.')}. See: {see}", fault.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except (BrokenPipeError, _ReaderGone):

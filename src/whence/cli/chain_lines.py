@@ -31,11 +31,12 @@ def chain_lines(chain: Chain, events: Mapping[str, Event], origins: Origins, scr
     """
     numbers = {hop.id: n for n, hop in enumerate(chain.hops, 1)}
     arrows = [_arrows(hop, numbers) for hop in chain.hops]
-    times = [elapsed_text(origins.of(events[hop.id])) for hop in chain.hops]
-    lanes = [lane_of(events[hop.id]) for hop in chain.hops]
-    types = [safe(events[hop.id].type) or f"({events[hop.id].signal})" for hop in chain.hops]
+    told = [events[hop.id] for hop in chain.hops]
+    times = [elapsed_text(origins.elapsed(event.run, event.time, event.elapsed_ns)) for event in told]
+    lanes = [lane_of(event) for event in told]
+    types = [safe(event.type) or f"({event.signal})" for event in told]
     columns = tuple(max(map(width_of, column)) for column in (arrows, times, lanes, types))
-    several_runs = len({events[hop.id].run for hop in chain.hops}) > 1
+    several_runs = len({event.run for event in told}) > 1
     before: str | None = None
     for hop, arrow, time, lane, type in zip(chain.hops, arrows, times, lanes, types, strict=True):
         event = events[hop.id]
@@ -47,6 +48,8 @@ def chain_lines(chain: Chain, events: Mapping[str, Event], origins: Origins, scr
         story = story_of(event)
         if screen.width is not None:
             story = cut(story, max(screen.width - width_of(start) - width_of(cells), 10))
+        if not story:
+            cells = cells.rstrip()
         style = "strong" if hop.id == chain.event_id else style_of(event)
         yield f"{start}{screen.paint(cells, style)}{story}".rstrip()
         yield from (screen.paint(f"     {note}", "warning") for note in _notes(hop, chain.direction))

@@ -36,6 +36,8 @@ class Row:
     time: int
     id: str
     run: str | None
+    elapsed: int | None
+    """Nanoseconds since the run's start where the program measured it."""
     text: str
 
 
@@ -117,7 +119,7 @@ def row_of(event: Event, screen: Screen) -> Row:
     if screen.width is not None:
         taken = 18 + 2 + _LANE + 1 + max(_TYPE, width_of(safe(event.type))) + 1 + len(causes)
         story = cut(story, max(screen.width - taken, 10))
-    return Row(event.time, event.id, event.run, f"{kind} {lane} {type} {story}{causes}".rstrip())
+    return Row(event.time, event.id, event.run, event.elapsed_ns, f"{kind} {lane} {type} {story}{causes}".rstrip())
 
 
 def pad_type(event: Event) -> str:
@@ -171,14 +173,12 @@ class Origins:
         else:
             self._least[event.run] = min(self._least.get(event.run, event.time), event.time)
 
-    def elapsed(self, run: str | None, time: int) -> int:
-        """Nanoseconds from the run's start to that time."""
+    def elapsed(self, run: str | None, time: int, measured: int | None) -> int:
+        """Nanoseconds from the run's start: what the program measured, else by the clock."""
+        if measured is not None:
+            return measured
         start = self._said.get(run)
         return time - (self._least.get(run, time) if start is None else start)
-
-    def of(self, event: Event) -> int:
-        """Nanoseconds from its run's start to the event: what the program measured, else by the clock."""
-        return event.elapsed_ns if event.elapsed_ns is not None else self.elapsed(event.run, event.time)
 
 
 def whole(event: Event, screen: Screen) -> Iterable[str]:

@@ -25,6 +25,7 @@ from whence.cli.reading import read_events
 from whence.cli.screen import Screen
 from whence.cli.text import to_json
 from whence.event.flat import to_flat
+from whence.event.model import Event
 
 
 def log(
@@ -59,10 +60,15 @@ def log(
         for event in read_events(archive):
             origins.note(event)
             if wanted.has(event):
-                yield Row(event.time, event.id, event.run, to_json(to_flat(event))) if json else row_of(event, there)
+                yield json_row(event) if json else row_of(event, there)
 
     found = ordered(rows(), limit, tail)
     write((row.text for row in found) if json else timed(found, origins, there))
+
+
+def json_row(event: Event) -> Row:
+    """The event in JSON, with what it is ordered by."""
+    return Row(event.time, event.id, event.run, event.elapsed_ns, to_json(to_flat(event)))
 
 
 def ordered(rows: Iterable[Row], limit: int | None, tail: int | None) -> list[Row]:
@@ -81,7 +87,7 @@ def _order(row: Row) -> tuple[int, str]:
 def timed(rows: list[Row], origins: Origins, screen: Screen) -> Iterator[str]:
     """The rows with their times before them: elapsed where all are of one run, else by the clock."""
     if len({row.run for row in rows}) == 1:
-        times = [elapsed_text(origins.elapsed(row.run, row.time)) for row in rows]
+        times = [elapsed_text(origins.elapsed(row.run, row.time, row.elapsed)) for row in rows]
     else:
         times = [clock_text(row.time) for row in rows]
     width = max(map(len, times), default=0)
