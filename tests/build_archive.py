@@ -13,10 +13,13 @@ from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.otlp.encode import Line
 
 TORTURE = os.environ.get("WHENCE_TORTURE") == "1"
+DEFAULT = WriterOptions()
 SCRIPTS = Path(__file__).parent / "archive"
 
 
-def a_line(uid: str, *, size: int = 0, run: str = "run", time: int = 1_700_000_000_000_000_000, key: str = "resourceLogs") -> Line:
+def a_line(
+    uid: str, *, size: int = 0, run: str = "run", time: int = 1_700_000_000_000_000_000, key: str = "resourceLogs"
+) -> Line:
     """A whole OTLP line with one log record of this id, padded by `size` bytes."""
     record = {
         "timeUnixNano": str(time),
@@ -36,7 +39,7 @@ def some_lines(count: int, *, first: int = 0, size: int = 0) -> list[Line]:
     return [a_line(str(n), size=size) for n in range(first, first + count)]
 
 
-def write_archive(directory: Path, lines: Iterable[Line], options: WriterOptions = WriterOptions(), group: str = "run") -> None:
+def write_archive(directory: Path, lines: Iterable[Line], options: WriterOptions = DEFAULT, group: str = "run") -> None:
     """A closed archive of these lines, one append each."""
     writer = ArchiveWriter(directory, options)
     for line in lines:

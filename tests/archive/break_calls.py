@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from build_archive import a_line, some_lines, stored_uids
-
 from whence.archive.recovery import recover
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, Durability, WriterOptions

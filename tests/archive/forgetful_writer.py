@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from build_archive import a_line
-
 from whence.archive.writer import ArchiveWriter, WriterOptions
 
 writer = ArchiveWriter(Path(sys.argv[1]), WriterOptions(sync_seconds=0.001))

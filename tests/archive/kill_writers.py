@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 from build_archive import a_line, stored_uids
-
 from whence.archive.recovery import recover
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, Durability, WriterOptions
@@ -80,7 +79,9 @@ def main() -> None:
     left = [path.name for path in directory.rglob("*") if path.name.endswith(".tmp")]
     assert not left, left
     torn = len(list(directory.rglob("*.torn-*")))
-    print(f"{kills} kills, {len(acknowledged)} acknowledged, 0 lost, 0 unparsable, 0 twice, {torn} torn lines set aside")
+    print(
+        f"{kills} kills, {len(acknowledged)} acknowledged, 0 lost, 0 unparsable, 0 twice, {torn} torn lines set aside"
+    )
 
 
 main()

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 from build_archive import a_line
-
 from whence.archive.writer import ArchiveWriter, Durability, WriterOptions
 
 

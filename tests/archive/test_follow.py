@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from build_archive import TORTURE, a_line, some_lines, uid_of, write_archive
-
 from whence.archive.follow import follow
 from whence.archive.writer import ArchiveWriter, WriterOptions
 
@@ -64,7 +63,11 @@ def test_followers_see_each_line_once_while_files_change_form(tmp_path: Path) ->
         assert set(seen) == expected
         for n in range(2):
             for group in range(3):
-                mine = [int(uid.split("-")[1]) for uid in seen if uid.startswith(f"{n}-") and int(uid.split("-")[1]) % 3 == group]
+                mine = [
+                    int(uid.split("-")[1])
+                    for uid in seen
+                    if uid.startswith(f"{n}-") and int(uid.split("-")[1]) % 3 == group
+                ]
                 assert mine == sorted(mine)
     assert list(tmp_path.rglob("*.zst"))
 

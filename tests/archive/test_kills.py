@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from build_archive import TORTURE, run_script
 
 

@@ -6,11 +6,11 @@ import signal
 import tempfile
 from pathlib import Path
 
-from build_archive import TORTURE, a_line, uid_of
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from build_archive import TORTURE, a_line, uid_of
 from whence.archive.reader import Archive
 from whence.archive.recovery import recover
 from whence.archive.verify import verify

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from build_archive import a_line, stored_uids
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from build_archive import a_line, stored_uids
 from whence.archive import names
 from whence.archive.names import Stem, group_run, parse_file, parse_stem, safe_group, time_text, writer_name
 from whence.archive.writer import ArchiveWriter
@@ -82,4 +82,6 @@ def test_each_file_of_a_segment_is_known_by_its_ending() -> None:
     kinds = {ending: parse_file(stem + ending) for ending in (".jsonl", ".seal.json", ".jsonl.zst", ".jsonl.torn-12")}
     assert [found and found.kind for found in kinds.values()] == ["plain", "seal", "zst", "torn"]
     assert [found.kind for ending in kinds if (found := parse_file(stem + ending + ".tmp"))] == ["temporary"] * 4
-    assert [parse_file(name) for name in ("x.jsonl", stem, stem + ".jsonl.gz", stem + ".txt", ".seal.json")] == [None] * 5
+    assert [parse_file(name) for name in ("x.jsonl", stem, stem + ".jsonl.gz", stem + ".txt", ".seal.json")] == [
+        None
+    ] * 5

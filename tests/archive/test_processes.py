@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from build_archive import TORTURE, a_line, run_script, some_lines, stored_uids, write_archive
 
+from build_archive import TORTURE, a_line, run_script, some_lines, stored_uids, write_archive
 from whence.archive.recovery import recover
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, Durability, WriterOptions
@@ -59,12 +59,12 @@ def test_a_forked_child_starts_its_own_files(tmp_path: Path, durability: Durabil
     found = stored_uids(tmp_path)
     assert sorted(found) == sorted([*map(str, range(20)), *(f"child-{n}" for n in range(10))])
     assert verify(tmp_path).ok
-    pids = {path.name.split(".")[1] for path in tmp_path.rglob("*.jsonl")}
+    pids = {path.name.split(".")[2] for path in tmp_path.rglob("*.jsonl")}
     assert len(pids) == 2
 
 
 def test_a_child_that_never_writes_leaves_the_parents_lock_alone(tmp_path: Path) -> None:
-    """While the parent lives its files are locked, whatever its children do; when it is dead they are not, though a child lives."""
+    """A parent's files are locked while it lives, whatever its children do, and free when it is dead, though a child lives."""
     reading, writing = os.pipe()
     grandchild_pid = tmp_path / "pid"
 
@@ -90,7 +90,7 @@ def test_a_child_that_never_writes_leaves_the_parents_lock_alone(tmp_path: Path)
 
 def test_forks_while_threads_write_neither_hang_nor_repeat(tmp_path: Path) -> None:
     """A fork at any moment of other threads' writing: children write at once, nothing is lost or doubled."""
-    writer = ArchiveWriter(tmp_path, WriterOptions(Durability.DURABLE, rotate_bytes=5_000))
+    writer = ArchiveWriter(tmp_path, WriterOptions(Durability.DURABLE, rotate_bytes=100_000))
     stop = threading.Event()
     counts = [0, 0]
 
@@ -174,10 +174,11 @@ def test_recoveries_at_once_do_each_thing_once(tmp_path: Path) -> None:
     for _ in range(10 if TORTURE else 3):
         assert in_child(die) == signal.SIGKILL
         repairs: list[list[str]] = []
-        threads = [
-            threading.Thread(target=lambda: repairs.append([r.segment for r in recover(tmp_path, compress_over=0) if r.kind == "sealed"]))
-            for _ in range(4)
-        ]
+
+        def repair(repairs: list[list[str]] = repairs) -> None:
+            repairs.append([done.segment for done in recover(tmp_path, compress_over=0) if done.kind == "sealed"])
+
+        threads = [threading.Thread(target=repair) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from build_archive import a_line, some_lines, uid_of, write_archive
 
+from build_archive import a_line, some_lines, uid_of, write_archive
 from whence.archive.reader import Archive
 from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.errors import DataError, NotFoundError
@@ -22,8 +22,12 @@ def uids(archive: Archive, **which) -> list[str]:
     return [uid_of(line.data) for line in archive.lines(**which)]
 
 
-def an_archive(directory: Path, count: int, *, compress_over: int | None = None, rotate_bytes: int = 10**9, size: int = 0) -> Archive:
-    write_archive(directory, some_lines(count, size=size), WriterOptions(rotate_bytes=rotate_bytes, compress_over=compress_over))
+def an_archive(
+    directory: Path, count: int, *, compress_over: int | None = None, rotate_bytes: int = 10**9, size: int = 0
+) -> Archive:
+    write_archive(
+        directory, some_lines(count, size=size), WriterOptions(rotate_bytes=rotate_bytes, compress_over=compress_over)
+    )
     return Archive(directory)
 
 
@@ -141,7 +145,15 @@ def test_a_cut_compressed_file_of_another_writer_is_noticed(tmp_path: Path, endi
 
 def test_garbage_in_the_middle_hides_no_good_line(tmp_path: Path) -> None:
     """Random bytes, NULs, wrong UTF-8, plain text, numbers, arrays: each told with its place, the lines around are there."""
-    bad = [os.urandom(50).replace(b"\n", b"").replace(b"{", b""), b"\0" * 100, b"\xff\xfe\xfd", b"Traceback (most", b"17", b"[]", b'"x"']
+    bad = [
+        os.urandom(50).replace(b"\n", b"").replace(b"{", b""),
+        b"\0" * 100,
+        b"\xff\xfe\xfd",
+        b"Traceback (most",
+        b"17",
+        b"[]",
+        b'"x"',
+    ]
     data = b""
     for n, junk in enumerate(bad):
         data += a_line(str(n)).data + junk + b"\n"

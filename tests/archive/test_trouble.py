@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from build_archive import TORTURE, a_line, run_script, some_lines, stored_uids, uid_of
 
+from build_archive import TORTURE, a_line, run_script, some_lines, stored_uids, uid_of
 from whence.archive.reader import Archive
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, Durability, WriterOptions
@@ -160,14 +160,16 @@ def test_a_read_only_disk_is_waited_out(mount) -> None:
     """A file system that was remounted read-only, as after an error, is named; it goes on when it is writable again."""
     disk = mount("size=1m")
     archive = disk / "archive"
-    writer = ArchiveWriter(archive, WriterOptions(Durability.DURABLE, probe_seconds=0.02, rotate_seconds=0.01, compress_over=None))
+    writer = ArchiveWriter(
+        archive, WriterOptions(Durability.DURABLE, probe_seconds=0.02, rotate_seconds=0.01, compress_over=None)
+    )
     writer.append("run", "logs", [a_line("0")])
     until(lambda: writer.status.segments_open == 0 and writer.status.segments_waiting == 0)
     remount(disk, "ro")
     ticket = writer.append("run", "logs", [a_line("1")])
     until(lambda: writer.status.state == "holding")
     assert "read-only" in (writer.status.reason or "")
-    with pytest.raises(StorageError, match="read-only|Read-only"):
+    with pytest.raises(StorageError, match="ead-only"):
         ArchiveWriter(archive)
     remount(disk, "rw")
     assert writer.wait(ticket, 10)
@@ -270,11 +272,22 @@ def strace(*faults: str) -> list[str]:
     """The command that runs another with system calls failing for real, or a skip with the reason."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-    trial = subprocess.run(["strace", "-f", "-qq", "-o", os.devnull, "true"], capture_output=True, text=True, check=False)
+    trial = subprocess.run(
+        ["strace", "-f", "-qq", "-o", os.devnull, "true"], capture_output=True, text=True, check=False
+    )
     if trial.returncode:
         pytest.skip(f"strace cannot trace here: {trial.stderr.strip()}")
     injected = [part for fault in faults for part in ("-e", f"inject={fault}")]
-    return ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=fdatasync,fsync,rename,renameat,renameat2,unlinkat", *injected]
+    return [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        os.devnull,
+        "-e",
+        "trace=fdatasync,fsync,rename,renameat,renameat2,unlinkat",
+        *injected,
+    ]
 
 
 @pytest.mark.parametrize(

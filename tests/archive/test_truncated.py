@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from build_archive import TORTURE, some_lines, stored_uids, uid_of, write_archive
 
+from build_archive import TORTURE, some_lines, stored_uids, uid_of, write_archive
 from whence.archive.reader import Archive
 from whence.archive.recovery import recover
 from whence.archive.verify import verify
@@ -58,7 +58,7 @@ def test_truncation_at_every_byte(tmp_path: Path, form: str) -> None:
             assert verify(directory).ok
             assert not verify(directory).unsealed
             assert sum(path.stat().st_size for path in directory.rglob("*.jsonl*")) == length
-            assert [uid for uid in stored_uids(directory)] == found
+            assert stored_uids(directory) == found
         shutil.rmtree(directory)
 
 

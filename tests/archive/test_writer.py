@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from build_archive import a_line, some_lines, stored_uids, uid_of, write_archive
 
+from build_archive import a_line, some_lines, stored_uids, uid_of, write_archive
 from whence.archive import names
 from whence.archive.reader import Archive
 from whence.archive.terms import rotation_due, sync_in
@@ -144,8 +144,7 @@ def test_many_threads_lose_nothing_and_each_keeps_its_order(tmp_path: Path) -> N
     kept = []
 
     def work(thread: int) -> None:
-        for n in range(100):
-            kept.append(writer.wait(writer.append("run", "logs", [a_line(f"{thread}-{n}")]), 30))
+        kept.extend(writer.wait(writer.append("run", "logs", [a_line(f"{thread}-{n}")]), 30) for n in range(100))
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
     for thread in threads:
@@ -206,7 +205,11 @@ def test_status_counts_what_was_written(tmp_path: Path) -> None:
     writer.append("run", "logs", lines)
     status = writer.status
     assert (status.state, status.reason, status.lines, status.records) == ("ok", None, 7, 7)
-    assert status.bytes == sum(len(line.data) for line in lines) == sum(f.stat().st_size for f in tmp_path.rglob("*.jsonl"))
+    assert (
+        status.bytes
+        == sum(len(line.data) for line in lines)
+        == sum(f.stat().st_size for f in tmp_path.rglob("*.jsonl"))
+    )
     writer.close()
 
 

@@ -15,7 +15,7 @@ from whence.archive.names import WARN_SECONDS
 from whence.archive.recovery import recover
 from whence.archive.seal import compress_segment, read_plain, seal_segment
 from whence.archive.segment import OpenSegment
-from whence.archive.terms import explain
+from whence.archive.terms import earliest, explain
 from whence.errors import DataError, NotFoundError
 
 logger = logging.getLogger("whence.archive")
@@ -76,7 +76,7 @@ def _await_duty(journal: Journal) -> bool:
             left = journal.stop_at - time.monotonic()
             if left <= 0 or not (journal.backlog or journal.retired):
                 return False
-            wait = min(left, journal.next_duty() or 0.0)
+            wait = earliest(left, journal.next_duty())
         if wait == 0.0:
             return True
         journal.work.wait(wait)
@@ -118,7 +118,7 @@ def _tidy(journal: Journal, segment: OpenSegment) -> bool:
         journal.waiting.popleft()
         journal.tidied += 1
         segment.close()
-        journal.done.notify_all()
+        journal.work.notify()  # lines may wait for a file to be closed
     return True
 
 

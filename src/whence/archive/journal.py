@@ -86,6 +86,11 @@ class Journal:
     def reason(self) -> str | None:
         return f"cannot write to {self.root}: {explain(self.trouble)}" if self.trouble else None
 
+    @property
+    def crowded(self) -> bool:
+        """Whether lines for another segment must wait until some are sealed: each costs an open file until then."""
+        return len(self.retired) + len(self.waiting) >= names.WAITING_SEGMENTS
+
     # --- taking lines in ----------------------------------------------------------------------------------------------
 
     def append(self, group: str, signal: Signal, lines: Sequence[Line], sync: bool) -> int:
@@ -97,6 +102,7 @@ class Journal:
             left, trouble = self._write(batch)
             if trouble:
                 self._enter(trouble)
+            if left.lines:
                 self._hold(left, begun=len(left.lines) < len(lines))
         self.ticket += 1
         self._mark_dirty(batch.bytes, sync)
@@ -125,7 +131,7 @@ class Journal:
                 self._shrink()
 
     def _write(self, batch: Batch) -> tuple[Batch, OSError | None]:
-        """Write as much as the disk takes; gives what is left and why."""
+        """Write as much as the disk takes; gives what is left and the trouble, if it is that."""
         self._writing = True  # an append from a signal handler in this thread is then held, never put inside a line
         try:
             while batch.lines:
@@ -139,6 +145,8 @@ class Journal:
                     if trouble.errno != errno.EFBIG or not segment.written.bytes:
                         return batch, trouble
             return batch, None
+        except BlockingIOError:
+            return batch, None  # crowded: no trouble, the rest waits its turn
         except OSError as trouble:
             return batch, trouble
         finally:
@@ -179,8 +187,8 @@ class Journal:
         return segment, fit
 
     def _begin_segment(self, key: Key) -> OpenSegment:
-        if len(self.retired) + len(self.waiting) >= names.WAITING_SEGMENTS:
-            raise OSError(errno.EAGAIN, "too many closed segments wait to be sealed")
+        if self.crowded:
+            raise BlockingIOError(errno.EAGAIN, "too many closed segments wait to be sealed")
         while len(self.open) >= names.OPEN_SEGMENTS:
             self.retire(next(iter(self.open)))
         if len(self._numbers) >= names.CHAINS:
@@ -230,7 +238,7 @@ class Journal:
         now = time.monotonic()
         if self.trouble:
             return max(0.0, self.probe_at - now)
-        if self.backlog:
+        if self.backlog and not self.crowded:
             return 0.0
         age = self.options.rotate_seconds
         rotation = None
@@ -254,7 +262,6 @@ class Journal:
             self.backlog_records -= batch.records - left.records
             if left.lines:
                 self.backlog.appendleft(left)
-            if trouble:
                 return trouble
         return None
 
