@@ -42,8 +42,9 @@ torture: $(VENV)/.dev  ## the long versions of the fault tests
 
 lock:            ## write constraints.txt anew from what the ranges resolve to today
 	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
+	@sed -i "/^[^#]/d" constraints.txt
 	@$(VENV)/lock/bin/python -m pip --disable-pip-version-check --quiet install -r requirements-dev.txt -e '.[all]'
-	@$(VENV)/lock/bin/python -m pip --disable-pip-version-check freeze --exclude-editable > constraints.txt
+	@$(VENV)/lock/bin/python -m pip --disable-pip-version-check freeze --exclude-editable >> constraints.txt
 	@rm -rf $(VENV)/lock
 
 clean:
