@@ -1,5 +1,6 @@
 """Causes across processes: two services over real HTTP with stock instrumentation, and pools of processes."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,16 @@ def test_a_pool_of_processes_carries_causes_and_loses_nothing(tmp_path: Path, me
     assert pids <= ended
     if method != "fork":  # a fork goes on with its parent's run; a new process begins it anew
         assert pids <= {event.payload["pid"] for event in events if event.type == names.TYPE_RUN_STARTED}
+
+
+def test_forks_at_any_moment_neither_hang_nor_lose_anything(tmp_path: Path) -> None:
+    """Whatever locks the parent's threads hold when it forks, each child records, and so does the parent."""
+    forks = 300 if os.environ.get("WHENCE_TORTURE") else 30
+    run_program(sys.executable, SERVICES / "forks.py", tmp_path / "archive", forks, cwd=tmp_path)
+    events = events_in(tmp_path / "archive")
+    said = sorted((event.payload["number"], event.payload["step"]) for event in events if event.type == "child")
+    assert said == [(number, step) for number in range(forks) for step in range(5)]
+    ids = [event.id for event in events]
+    assert len(ids) == len(set(ids))
+    chatter = sorted(event.seq or 0 for event in events if event.type == "chatter")
+    assert len(chatter) == len(set(chatter))

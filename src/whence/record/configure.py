@@ -101,6 +101,9 @@ _failed = False
 def _watch_exit() -> None:
     """See to it, once a process, that exit writes what is queued, however the process came to its exit."""
     global _watching
+    if multiprocessing.parent_process() is not None:
+        # A worker of multiprocessing leaves by os._exit, past atexit; it does run these finalizers first.
+        multiprocessing.util.Finalize(None, _at_exit, exitpriority=0)
     if _watching:
         return
     _watching = True
@@ -111,17 +114,34 @@ def _watch_exit() -> None:
     def hook(kind: type[BaseException], exception: BaseException, trace: TracebackType | None) -> None:
         global _failed
         _failed = True
-        if _recorder is not None and not issubclass(kind, KeyboardInterrupt):
-            _recorder.run.error(exception.with_traceback(trace), description="uncaught exception")
+        if not issubclass(kind, KeyboardInterrupt):
+            _record_uncaught(exception, "uncaught exception")
         previous(kind, exception, trace)
 
+    previous_of_threads = threading.excepthook
+
+    def hook_of_threads(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and not issubclass(args.exc_type, SystemExit):
+            name = args.thread.name if args.thread is not None else "?"
+            _record_uncaught(args.exc_value, f"uncaught exception, which ended the thread {name}")
+        previous_of_threads(args)
+
     sys.excepthook = hook
+    threading.excepthook = hook_of_threads
     metrics.get_meter("whence", VERSION).create_observable_counter(
         names.METRIC_DROPPED,
         [_observe_drops],
         unit="{record}",
         description="Records that are not in the archive, by reason.",
     )
+
+
+def _record_uncaught(exception: BaseException, description: str) -> None:
+    try:
+        if _recorder is not None:
+            _recorder.run.error(exception, description=description)
+    except Exception as fault:  # noqa: BLE001 - the program's own exception is what its user must see
+        logger.warning("whence could not record an uncaught exception: %s", fault)
 
 
 def _at_exit() -> None:
@@ -134,7 +154,7 @@ def _after_fork() -> None:
     _lock = threading.RLock()
     if _recorder is not None:
         _recorder.after_fork()
-        # A child of multiprocessing leaves by os._exit, past atexit; it does run these finalizers first.
+        # Once multiprocessing, if this is a child of it, has dropped the finalizers that its parent had.
         multiprocessing.util.register_after_fork(_recorder, _finalize_in_child)
 
 
@@ -163,6 +183,8 @@ def _turn_sigterm_into_exit() -> None:
 
 
 def _exit_orderly(number: int, frame: FrameType | None) -> None:
+    global _failed
+    _failed = True  # it was told to stop before its end
     raise SystemExit(128 + number)
 
 
