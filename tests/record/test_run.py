@@ -20,7 +20,7 @@ Recorded = Callable[..., list[Event]]
 
 def test_a_typed_event_is_recorded_with_everything_known_of_it(start: Start, recorded: Recorded) -> None:
     """Type, kind, agent, turn, payload, causes, schema, description, number, times and run come back as they were given."""
-    start(service="town")
+    start()
     first = whence.emit(TurnStart(turn=3))
     ref = whence.emit(
         Decision(agent="a7", turn=3, decision_type="price", old_value=10, new_value=12.5, details={"why": ["demand"]}),
@@ -43,7 +43,6 @@ def test_a_typed_event_is_recorded_with_everything_known_of_it(start: Start, rec
     assert event.description == "a7: price 10 -> 12.5"
     assert event.elapsed_ns is not None
     assert event.elapsed_ns > 0
-    assert event.resource[names.SERVICE_NAME] == "town"
     assert event.attributes == {}
 
 
