@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationEr
 
 from whence.errors import EventError
 from whence.event.flat import plain
-from whence.event.kinds import Kind, Severity
+from whence.event.kinds import ALWAYS, Kind, Severity
 from whence.event.misfits import misfits, sentence
 from whence.event.plain import SCALARS, brief, to_plain
 
 COMMON: Final = ("agent", "turn", "task", "stage", "status", "correlation")
 """The fields every event may have that are attributes of their own in the archive; the others are its payload."""
-_FACTS: Final = frozenset({"type", "kind", "severity", "schema_version", "schema_id"})
+_FACTS: Final = frozenset({"type", "kind", "severity", "least_verbosity", "schema_version", "schema_id"})
 
 Label = Annotated[str, Field(coerce_numbers_to_str=True)]
 """A name or number that somebody gave to something; `7` is taken as `"7"`."""
@@ -76,6 +76,8 @@ class TypedEvent(BaseModel):
     """The EventName."""
     kind: ClassVar[Kind] = Kind.ACTION
     severity: ClassVar[Severity | None] = None
+    least_verbosity: ClassVar[int] = Kind.ACTION.needs
+    """Below it no event of the class is recorded; 0 where the severity may lift its events above any verbosity."""
     schema_version: ClassVar[int] = 1
     schema_id: ClassVar[str] = ""
     """`<type>/<version>`: what `whence.schema` says in the archive."""
@@ -122,6 +124,7 @@ class TypedEvent(BaseModel):
             cls.kind = kind
         if severity is not None:
             cls.severity = severity  # type: ignore[assignment]  # When answers with a severity, on class and event alike
+        cls.least_verbosity = 0 if cls.severity is not None and cls.severity >= ALWAYS else cls.kind.needs
 
     @classmethod
     def __pydantic_init_subclass__(cls, **keywords: Any) -> None:

@@ -100,8 +100,8 @@ class Run:
         return severity is not None and severity >= ALWAYS
 
     def silences(self, event: TypedEvent | type[TypedEvent]) -> bool:
-        """Whether this event, or any event of this model, is suppressed whatever its agent: the cheapest question."""
-        return event.kind.needs > self._loudest and (event.severity is None or event.severity < ALWAYS)
+        """Whether any event of this model is suppressed, whatever its agent and severity: the cheapest question."""
+        return event.least_verbosity > self._loudest
 
     # --- emitting -------------------------------------------------------------------------------------------------------
 
@@ -141,9 +141,8 @@ class Run:
             if agent is not None:
                 given.setdefault("agent", agent)
             event = event.build(given)
-            if not self.passes(event.kind, event.agent, event.severity):  # a model's severity may depend on its fields
-                return through(caused_by)
-        elif self._by_agent and not self.passes(event.kind, agent or event.agent, event.severity):
+        undecided = self._by_agent or not event.least_verbosity  # a severity may depend on the event's fields
+        if undecided and not self.passes(event.kind, agent or event.agent, event.severity):
             return through(caused_by)
         common, payload = event.split()
         if agent is not None:
@@ -367,9 +366,8 @@ class Run:
         self.close("failed" if exception is not None else "ok")
 
 
-def run_in_context() -> Run | None:
-    """The run whose `with` block this is, if any."""
-    return _current.get()
+run_in_context: Final[Callable[[], Run | None]] = _current.get
+"""The run whose `with` block this is, if any."""
 
 
 def registered(event_type: str) -> type[TypedEvent]:
@@ -382,11 +380,14 @@ def registered(event_type: str) -> type[TypedEvent]:
     return model
 
 
+_KINDS: Final[dict[str, Kind]] = {kind.value: kind for kind in Kind}
+
+
 def kind_named(kind: Kind | str) -> Kind:
     """The kind of that name. Raises EventError for any other name, listing those there are."""
     if isinstance(kind, Kind):
         return kind
-    found = Kind.__members__.get(str(kind).upper())
+    found = _KINDS.get(str(kind).lower())
     if found is None:
         raise EventError(f"cannot log an event of kind {kind!r}: expected one of {', '.join(Kind)}")
     return found

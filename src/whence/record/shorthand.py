@@ -102,59 +102,59 @@ def batch(*, expected_seq: int | None = None) -> AbstractContextManager[None]:
 
 def simulation_start(**common: Unpack[Common]) -> EventRef | None:
     """Milestone: the simulation began."""
-    return _emit(SimulationStart, common)
+    return _emit(SimulationStart, common, {})
 
 
 def simulation_end(**common: Unpack[Common]) -> EventRef | None:
     """Milestone: the simulation ended."""
-    return _emit(SimulationEnd, common)
+    return _emit(SimulationEnd, common, {})
 
 
 def turn_start(turn: int, **common: Unpack[Whose]) -> EventRef | None:
     """Milestone: a turn began."""
-    return _emit(TurnStart, common, turn=turn)
+    return _emit(TurnStart, common, {"turn": turn})
 
 
 def turn_end(turn: int, **common: Unpack[Whose]) -> EventRef | None:
     """Milestone: a turn ended."""
-    return _emit(TurnEnd, common, turn=turn)
+    return _emit(TurnEnd, common, {"turn": turn})
 
 
 def phase_transition(old_phase: str | None, new_phase: str, **common: Unpack[Common]) -> EventRef | None:
     """Milestone: the simulation, or an agent, went from one phase to another."""
-    return _emit(PhaseTransition, common, old_phase=old_phase, new_phase=new_phase)
+    return _emit(PhaseTransition, common, {"old_phase": old_phase, "new_phase": new_phase})
 
 
 def decision(
     decision_type: str, old_value: Any = None, new_value: Any = None, **common: Unpack[Common]
 ) -> EventRef | None:
     """Decision: an agent chose; `caused_by` what it looked at."""
-    return _emit(Decision, common, decision_type=decision_type, old_value=old_value, new_value=new_value)
+    return _emit(Decision, common, {"decision_type": decision_type, "old_value": old_value, "new_value": new_value})
 
 
 def action(action_type: str, action_payload: Lazy = None, **common: Unpack[Common]) -> EventRef | None:
     """Action: an agent did something; the payload may be a callable."""
-    return _emit(Action, common, action_type=action_type, action_payload=action_payload)
+    return _emit(Action, common, {"action_type": action_type, "action_payload": action_payload})
 
 
 def state(variable_name: str, old_value: Any, new_value: Any, **common: Unpack[Common]) -> EventRef | None:
     """State: a variable changed."""
-    return _emit(StateChange, common, variable_name=variable_name, old_value=old_value, new_value=new_value)
+    return _emit(StateChange, common, {"variable_name": variable_name, "old_value": old_value, "new_value": new_value})
 
 
 def detail(calculation_type: str, intermediate_values: Lazy = None, **common: Unpack[Common]) -> EventRef | None:
     """Detail: how something was calculated; the values may be a callable."""
-    return _emit(Detail, common, calculation_type=calculation_type, intermediate_values=intermediate_values)
+    return _emit(Detail, common, {"calculation_type": calculation_type, "intermediate_values": intermediate_values})
 
 
 def system(
     error_type: str | None = None, status: str | None = None, retry_count: int | None = None, **common: Unpack[Common]
 ) -> EventRef | None:
     """System: the machinery rather than the simulation, such as a call that failed and was tried again."""
-    return _emit(System, common, error_type=error_type, status=status, retry_count=retry_count)
+    return _emit(System, common, {"error_type": error_type, "status": status, "retry_count": retry_count})
 
 
-def _emit(model: type[TypedEvent], common: Whose, **fields: Any) -> EventRef | None:
+def _emit(model: type[TypedEvent], common: Whose, fields: Mapping[str, Any]) -> EventRef | None:
     run = current_run()
     caused_by = common.pop("caused_by", None)
     if run.silences(model) or not run.passes(model.kind, common.get("agent"), model.severity):
