@@ -4,19 +4,20 @@ Liberal in what it takes, as the OTLP specification asks of receivers: integers 
 fields ignored, anything missing. A record that cannot be read is named, and costs nothing but itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
-
-import orjson
 
 from whence.errors import DataError
 from whence.event import names
 from whence.event.ids import span_event_id_of, span_id_of
 from whence.event.kinds import Severity
 from whence.event.model import Event
-from whence.otlp.project import original_of_span, original_of_span_event
-from whence.otlp.value import plain_attributes, plain_value
+from whence.otlp.draft import new_event
+from whence.otlp.fields import lift, severity_named
+from whence.otlp.parse import parse_line
+from whence.otlp.project import Original, described, original
+from whence.otlp.value import plain_attributes, plain_value, whole
 
 WireSignal = Literal["logs", "traces", "metrics"]
 
@@ -25,12 +26,14 @@ SIGNALS: Final[dict[str, WireSignal]] = {
     "resourceSpans": "traces",
     "resourceMetrics": "metrics",
 }
+BROKEN: Final = (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError)
+"""What reading a record of the wrong shape raises, whatever the shape."""
+
 _SPAN_KINDS: Final = {1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
 _STATUSES: Final = {1: "ok", 2: "error"}
-_NO_TRACE: Final = "0" * 32
-_NO_SPAN: Final = "0" * 16
-_BROKEN: Final = (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError)
-"""What reading a record of the wrong shape raises, whatever the shape."""
+_ERROR: Final = 2
+_TIME_MAX: Final = (1 << 64) - 1
+_SEVERITIES: Final = {severity.value: severity for severity in Severity}
 
 
 class Place(NamedTuple):
@@ -45,6 +48,16 @@ class Decoded(NamedTuple):
 
     events: list[Event]
     bad: list[str]
+
+
+class Around(NamedTuple):
+    """What surrounds a record, and so holds for its event unless it says otherwise."""
+
+    place: Place
+    resource: dict[str, Any]
+    scope: dict[str, Any]
+    run: str | None
+    source: str | None
 
 
 def signal_of(data: Mapping[str, Any]) -> WireSignal:
@@ -67,193 +80,150 @@ def decode(data: Mapping[str, Any] | bytes, place: Place) -> Decoded:
     Raises DataError for what is not an OTLP JSON object at all.
     """
     if isinstance(data, bytes):
-        try:
-            data = orjson.loads(data)
-        except orjson.JSONDecodeError as cause:
-            raise DataError(f"not JSON: {cause}") from None
+        data = parse_line(data)
     if not isinstance(data, Mapping):
         raise DataError("not OTLP: expected a JSON object")
     signal = signal_of(data)
-    found = Decoded([], [])
-    if signal == "logs":
-        for n, (record, resource, scope) in enumerate(
-            _records(data, "resourceLogs", "scopeLogs", "logRecords", found.bad)
-        ):
-            _take(found, f"log record {n}", lambda r=record, e=resource, s=scope, n=n: [_log_event(r, e, s, place, n)])
-    elif signal == "traces":
-        for n, (record, resource, scope) in enumerate(
-            _records(data, "resourceSpans", "scopeSpans", "spans", found.bad)
-        ):
-            _take(found, f"span {n}", lambda r=record, e=resource, s=scope: _span_events(r, e, s))
-    return found
+    events: list[Event] = []
+    bad: list[str] = []
+    if signal != "metrics":
+        levels = (
+            ("resourceLogs", "scopeLogs", "logRecords")
+            if signal == "logs"
+            else ("resourceSpans", "scopeSpans", "spans")
+        )
+        read, what = (_log_event, "log record") if signal == "logs" else (_span_events, "span")
+        for records, first, around in _groups(data, levels, place, bad):
+            for n, record in enumerate(records, first):
+                try:
+                    events += read(record, around, n)
+                except BROKEN as cause:
+                    bad.append(f"cannot read {what} {n}: {cause}")
+    return Decoded(events, bad)
 
 
-def _take(found: Decoded, what: str, read: Any) -> None:
+def _groups(
+    data: Mapping[str, Any], levels: tuple[str, str, str], place: Place, bad: list[str]
+) -> Iterator[tuple[list[Any], int, Around]]:
+    """The records of each scope, the number of the first, and what surrounds them.
+
+    What cannot be read of a resource or scope leaves it empty, and is said.
+    """
+    resources, scopes, records = levels
+    n = 0
+    for group in _array(data, resources, bad):
+        resource = _readable(_resource, group, bad)
+        run = resource.get(names.RUN)
+        if run is None:
+            run = resource.get(names.SERVICE_NAME)
+        for part in _array(group, scopes, bad):
+            scope = _readable(_scope, part, bad)
+            found = _array(part, records, bad)
+            yield found, n, Around(place, resource, scope, None if run is None else str(run), scope.get("name"))
+            n += len(found)
+
+
+def _array(of: Any, key: str, bad: list[str]) -> list[Any]:
+    """The array under a key; where it is absent or no array, an empty one."""
+    found = of.get(key) if isinstance(of, Mapping) else of
+    if found is None:
+        return []
+    if type(found) is list:
+        return found
+    bad.append(f"cannot read {key}: expected a JSON array, not {type(found).__name__}")
+    return []
+
+
+def _readable(read: Callable[[Any], dict[str, Any]], of: Any, bad: list[str]) -> dict[str, Any]:
     try:
-        found.events.extend(read())
-    except _BROKEN as cause:
-        found.bad.append(f"cannot read {what}: {cause}")
+        return read(of)
+    except BROKEN as cause:
+        bad.append(f"cannot read a {read.__name__.strip('_')}: {cause}")
+        return {}
 
 
-def _records(
-    data: Mapping[str, Any], resources: str, scopes: str, records: str, bad: list[str]
-) -> Iterator[tuple[Mapping[str, Any], dict[str, Any], dict[str, Any]]]:
-    """Every record with its resource's attributes and its scope."""
-    groups = data[resources] or ()
-    if not isinstance(groups, (list, tuple)):
-        bad.append(f"cannot read {resources}: it is no array")
-        return
-    for group in groups:
-        try:
-            resource = plain_attributes((group.get("resource") or {}).get("attributes"))
-            inner = list(group.get(scopes) or ())
-        except _BROKEN as cause:
-            bad.append(f"cannot read a resource: {cause}")
-            continue
-        for part in inner:
-            try:
-                scope = _scope(part.get("scope") or {})
-                items = list(part.get(records) or ())
-            except _BROKEN as cause:
-                bad.append(f"cannot read a scope: {cause}")
-                continue
-            for item in items:
-                yield item, resource, scope
+def _resource(group: Mapping[str, Any]) -> dict[str, Any]:
+    return plain_attributes((group.get("resource") or {}).get("attributes"))
 
 
-def _scope(written: Mapping[str, Any]) -> dict[str, Any]:
+def _scope(part: Mapping[str, Any]) -> dict[str, Any]:
+    written = part.get("scope") or {}
     scope: dict[str, Any] = {name: str(written[name]) for name in ("name", "version") if written.get(name)}
     if written.get("attributes"):
         scope["attributes"] = plain_attributes(written["attributes"])
     return scope
 
 
-# --- log records ------------------------------------------------------------------------------------------------------------
+# --- log records ----------------------------------------------------------------------------------------------------------
 
 
-def _log_event(
-    record: Mapping[str, Any], resource: dict[str, Any], scope: dict[str, Any], place: Place, n: int
-) -> Event:
-    found = plain_attributes(record.get("attributes"))
-    observed = int(record.get("observedTimeUnixNano") or 0)
-    time = int(record.get("timeUnixNano") or 0) or observed
-    body = plain_value(record["body"]) if record.get("body") is not None else None
-    name = record.get("eventName")
-    event_type = name if name else found.pop(names.EVENT_NAME_HINT, None)
-    if body is not None and not isinstance(body, str):
-        found[names.BODY] = body
+def _log_event(record: Mapping[str, Any], around: Around, n: int) -> list[Event]:
+    get = record.get
+    found = plain_attributes(get("attributes"))
+    observed = _time(get("observedTimeUnixNano"))
+    time = _time(get("timeUnixNano")) or observed
+    body = get("body")
+    event_type = get("eventName")
+    if not event_type:
+        event_type = found.pop(names.EVENT_NAME_HINT, None) or ""
     event_id = found.pop(names.ID, None)
-    return _event(
-        found,
-        resource,
-        scope,
-        id=str(event_id) if event_id else _derived_id(place, n, time),
-        type=str(event_type or ""),
-        time=time,
-        observed_time=observed if observed and observed != time else None,
-        severity=_severity(record.get("severityNumber")),
-        description=body if isinstance(body, str) else None,
-        trace_id=_hex(record.get("traceId"), 32),
-        span_id=_hex(record.get("spanId"), 16),
-        dropped=int(record.get("droppedAttributesCount") or 0),
-    )
-
-
-def _derived_id(place: Place, n: int, time: int) -> str:
-    """An id for a record that has none: of its place and time, which sealing, compressing and indexing do not change."""
-    text = f"{place.stem}\n{place.offset}\n{n}\n{time}"
-    return f"log:{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}"
-
-
-def _severity(number: Any) -> Severity | None:
-    if not number:
-        return None
-    number = int(number)
-    return Severity(number) if 1 <= number <= 24 else None
-
-
-# --- spans ------------------------------------------------------------------------------------------------------------------
-
-
-def _span_events(span: Mapping[str, Any], resource: dict[str, Any], scope: dict[str, Any]) -> list[Event]:
-    trace_id = _hex(span.get("traceId"), 32) or _NO_TRACE
-    span_id = _hex(span.get("spanId"), 16) or _NO_SPAN
-    found = plain_attributes(span.get("attributes"))
-    time = int(span.get("startTimeUnixNano") or 0)
-    if found.get(names.PROJECTION):
-        return [
-            _event(original_of_span(found), resource, scope, **_projected(found, span.get("name"), time, None, None))
-        ]
-    status = span.get("status") or {}
-    code = int(status.get("code") or 0)
-    if kind := _SPAN_KINDS.get(int(span.get("kind") or 0)):
-        found.setdefault(names.SPAN_KIND, kind)
-    if status.get("message"):
-        found[names.SPAN_STATUS_MESSAGE] = str(status["message"])
-    causes = [str(cause) for cause in _list(found.pop(names.CAUSED_BY, None))]
-    own = span_id_of(trace_id, span_id)
-    causes += [cause for link in span.get("links") or () if (cause := _link_cause(link, own))]
-    end = int(span.get("endTimeUnixNano") or 0)
-    dropped = sum(int(span.get(f"dropped{what}Count") or 0) for what in ("Attributes", "Events", "Links"))
-    event = _event(
-        found,
-        resource,
-        scope,
-        id=own,
-        type=str(span.get("name") or ""),
-        time=time,
-        signal="span",
-        status=_STATUSES.get(code),
-        severity=Severity.ERROR if code == 2 else None,
-        caused_by=tuple(dict.fromkeys(causes)),
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_span_id=_hex(span.get("parentSpanId"), 16),
-        duration_ns=max(end - time, 0) if end else None,
-        dropped=dropped,
-    )
-    inner = [_span_event(written, resource, scope, event, n) for n, written in enumerate(span.get("events") or ())]
-    return [event, *inner]
-
-
-def _span_event(
-    written: Mapping[str, Any], resource: dict[str, Any], scope: dict[str, Any], span: Event, n: int
-) -> Event:
-    found = plain_attributes(written.get("attributes"))
-    time = int(written.get("timeUnixNano") or 0)
-    if found.get(names.PROJECTION):
-        facts = _projected(found, written.get("name"), time, span.trace_id, span.span_id)
-        return _event(original_of_span_event(found), resource, scope, **facts)
-    found.setdefault(names.RUN, span.run)
-    return _event(
-        found,
-        resource,
-        scope,
-        id=span_event_id_of(span.trace_id or _NO_TRACE, span.span_id or _NO_SPAN, n),
-        type=str(written.get("name") or ""),
-        time=time,
-        signal="span_event",
-        severity=Severity.ERROR if written.get("name") == names.TYPE_EXCEPTION else None,
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        dropped=int(written.get("droppedAttributesCount") or 0),
-    )
-
-
-def _projected(
-    found: dict[str, Any], name: Any, time: int, trace_id: str | None, span_id: str | None
-) -> dict[str, Any]:
-    """The facts of a log event that are not attributes, from its projection."""
-    severity = found.get(names.PROJECTED_SEVERITY)
-    return {
-        "id": str(found.get(names.ID, "")),
-        "type": str(name or ""),
+    facts: dict[str, Any] = {
+        "id": str(event_id) if event_id else _derived_id("log", around.place, n, time),
+        "type": str(event_type),
         "time": time,
-        "severity": Severity.__members__.get(str(severity)),
-        "description": found.get(names.PROJECTED_DESCRIPTION),
+        "severity": _severity(get("severityNumber"), get("severityText")),
+        "description": None if body is None else described(found, plain_value(body)),
+        "trace_id": _hex(get("traceId"), 32),
+        "span_id": _hex(get("spanId"), 16),
+    }
+    if observed != time and observed:
+        facts["observed_time"] = observed
+    if dropped := get("droppedAttributesCount"):
+        facts["dropped"] = _count(dropped)
+    return [_event(facts, found, around)]
+
+
+def _severity(number: Any, text: Any) -> Severity | None:
+    if number:
+        return _SEVERITIES.get(whole(number))
+    return severity_named(text) if text else None
+
+
+# --- spans ----------------------------------------------------------------------------------------------------------------
+
+
+def _span_events(span: Mapping[str, Any], around: Around, n: int) -> list[Event]:
+    get = span.get
+    trace_id, span_id = _hex(get("traceId"), 32), _hex(get("spanId"), 16)
+    parent_id = _hex(get("parentSpanId"), 16)
+    found = plain_attributes(get("attributes"))
+    time = _time(get("startTimeUnixNano"))
+    if names.PROJECTION in found and (log := original(found)):
+        return [_projected_event(log, get("name"), time, (trace_id, parent_id) if parent_id else (None, None), around)]
+    own = span_id_of(trace_id, span_id) if trace_id and span_id else _derived_id("span", around.place, n, time)
+    status = get("status") or {}
+    code = whole(status.get("code") or 0)
+    if kind := _SPAN_KINDS.get(whole(get("kind") or 0)):
+        found.setdefault(names.SPAN_KIND, kind)
+    if message := status.get("message"):
+        found.setdefault(names.SPAN_STATUS_MESSAGE, str(message))
+    end = _time(get("endTimeUnixNano"))
+    dropped = get("droppedAttributesCount"), get("droppedEventsCount"), get("droppedLinksCount")
+    facts: dict[str, Any] = {
+        "id": own,
+        "type": _text(get("name")),
+        "time": time,
+        "signal": "span",
+        "severity": Severity.ERROR if code == _ERROR else None,
         "trace_id": trace_id,
         "span_id": span_id,
+        "parent_span_id": parent_id,
+        "duration_ns": max(end - time, 0) if end else None,
+        "dropped": sum(_count(count) for count in dropped if count),
     }
+    causes = [cause for link in get("links") or () if (cause := _link_cause(link, own))]
+    event = _event(facts, found, around, status=_STATUSES.get(code), causes=causes)
+    return [event, *(_span_event(inner, around, event, n) for n, inner in enumerate(get("events") or ()))]
 
 
 def _link_cause(link: Mapping[str, Any], span: str) -> str | None:
@@ -272,75 +242,97 @@ def _link_cause(link: Mapping[str, Any], span: str) -> str | None:
     return span_id_of(trace_id, span_id) if trace_id and span_id else None
 
 
-# --- both -------------------------------------------------------------------------------------------------------------------
+def _span_event(written: Mapping[str, Any], around: Around, span: Event, n: int) -> Event:
+    found = plain_attributes(written.get("attributes"))
+    time = _time(written.get("timeUnixNano"))
+    name = _text(written.get("name"))
+    if names.PROJECTION in found and (log := original(found)):
+        return _projected_event(log, name, time, (span.trace_id, span.span_id), around)
+    found.setdefault(names.RUN, span.run)
+    known = span.trace_id and span.span_id
+    facts: dict[str, Any] = {
+        "id": span_event_id_of(span.trace_id or "", span.span_id or "", n) if known else f"{span.id}#{n}",
+        "type": name,
+        "time": time,
+        "signal": "span_event",
+        "severity": Severity.ERROR if name == names.TYPE_EXCEPTION else None,
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+        "dropped": _count(written.get("droppedAttributesCount") or 0),
+    }
+    return _event(facts, found, around)
 
 
-def _event(found: dict[str, Any], resource: dict[str, Any], scope: dict[str, Any], **facts: Any) -> Event:
+def _projected_event(log: Original, name: Any, time: int, span: tuple[str | None, str | None], around: Around) -> Event:
+    """The log event that a span event or span projects, as it was; `span`: in which it happened."""
+    facts: dict[str, Any] = {
+        "id": log.id,
+        "type": _text(name),
+        "time": time,
+        "severity": log.severity,
+        "description": log.description,
+        "trace_id": span[0],
+        "span_id": span[1],
+    }
+    return _event(facts, log.attributes, around)
+
+
+# --- both -----------------------------------------------------------------------------------------------------------------
+
+
+def _event(
+    facts: dict[str, Any],
+    found: dict[str, Any],
+    around: Around,
+    *,
+    status: str | None = None,
+    causes: list[str] | None = None,
+) -> Event:
     """An event of these facts, its other fields lifted out of the attributes `found`, which keep the rest."""
-    run = found.pop(names.RUN, None)
-    if run is None:
-        run = resource.get(names.RUN)
-        if run is None:
-            run = resource.get(names.SERVICE_NAME)
-    status = _label(found, names.STATUS)
-    if status is not None:
+    lift(found, facts)
+    if "run" not in facts:
+        facts["run"] = around.run
+    if "source" not in facts:
+        facts["source"] = around.source
+    if status and "status" not in facts:
         facts["status"] = status
-    causes = found.pop(names.CAUSED_BY, None)
-    if causes is not None:
-        facts["caused_by"] = tuple(dict.fromkeys(str(cause) for cause in _list(causes)))
-    payload = found.pop(names.PAYLOAD, None)
-    if payload is not None:
-        facts["payload"] = payload if isinstance(payload, dict) else {"value": payload}
-    return Event(
-        kind=_text(found.pop(names.KIND, None)),
-        source=_text(found.pop(names.SOURCE, None)) or scope.get("name"),
-        run=_text(run),
-        seq=_int(found, names.SEQ),
-        elapsed_ns=_int(found, names.ELAPSED),
-        agent=_label(found, names.AGENT),
-        turn=_int(found, names.TURN),
-        task=_label(found, names.TASK),
-        stage=_text(found.pop(names.STAGE, None)),
-        correlation=_label(found, names.CORRELATION),
-        schema=_text(found.pop(names.SCHEMA, None)),
-        attributes=found,
-        resource=resource,
-        scope=scope,
-        **facts,
-    )
+    if causes:
+        facts["caused_by"] = tuple(dict.fromkeys([*facts.get("caused_by", ()), *causes]))
+    return new_event(attributes=found, resource=around.resource, scope=around.scope, **facts)
 
 
-def _label(found: dict[str, Any], name: str) -> str | None:
-    """A field by whence's own name, else by the others it is known under; those stay among the attributes."""
-    own = found.pop(name, None)
-    if own is not None:
-        return str(own)
-    for other in names.ALTERNATIVES[name]:
-        if other in found:
-            return _text(found[other])
-    return None
+def _derived_id(kind: str, place: Place, n: int, time: int) -> str:
+    """An id for a record that has none: of its place and time, which sealing, compressing and indexing do not change."""
+    text = f"{place.stem}\n{place.offset}\n{n}\n{time}"
+    return f"{kind}:{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}"
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _text(name: Any) -> str:
+    return name if type(name) is str else "" if name is None else str(name)
 
 
-def _int(found: dict[str, Any], name: str) -> int | None:
-    """An integer field; a value of another type stays among the attributes, where it can be seen."""
-    value = found.get(name)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    del found[name]
-    return value
+def _time(value: Any) -> int:
+    if not value:
+        return 0
+    time = int(value) if type(value) is str else whole(value)
+    if 0 <= time <= _TIME_MAX:
+        return time
+    raise ValueError(f"a time outside of 64 bits: {value!r:.40}")
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
+def _count(value: Any) -> int:
+    count = whole(value)
+    if 0 <= count <= _TIME_MAX:
+        return count
+    raise ValueError(f"an impossible count: {value!r:.40}")
 
 
 def _hex(text: Any, digits: int) -> str | None:
     """An id in lower-case hex; None where it is absent, all zeros, or no such id."""
-    if not isinstance(text, str) or len(text) != digits:
+    if type(text) is not str or len(text) != digits:
         return None
-    text = text.lower()
-    return None if text.strip("0") == "" or text.strip("0123456789abcdef") else text
+    try:
+        number = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return number.hex() if len(number) * 2 == digits and any(number) else None

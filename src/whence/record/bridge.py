@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags, get_current_span
 
 from whence.event import names
-from whence.otlp.project import AS_SPAN, AS_SPAN_EVENT, projected, projected_span_id, projected_trace_id
-from whence.record.causes import causes_of
+from whence.otlp.project import AS_SPAN, AS_SPAN_EVENT, projected, projected_link, projected_span_id, projected_trace_id
+from whence.record.causes import Cause, causes_of
 from whence.record.otel import LogRecordProcessor, ReadWriteLogRecord
 from whence.record.sink import run_of
 
@@ -34,7 +34,7 @@ class EventBridge(LogRecordProcessor):
         try:
             span = get_current_span(record.context)
             if span.is_recording() and span.get_span_context().span_id == record.span_id:
-                span.add_event(record.event_name, _flat(record, AS_SPAN_EVENT), record.timestamp)
+                span.add_event(record.event_name, _flat(log_record, AS_SPAN_EVENT), _time(record))
             elif self._spans is not None:
                 self._spans.on_end(_span_of(log_record))
         except Exception as fault:  # noqa: BLE001 - a processor never raises into the application
@@ -47,8 +47,16 @@ class EventBridge(LogRecordProcessor):
         return True
 
 
-def _flat(record: Any, mark: str) -> dict[str, Any]:
-    return dict(projected(record.attributes or {}, record.severity_text, record.body, mark))
+def _flat(log_record: ReadWriteLogRecord, mark: str) -> dict[str, Any]:
+    record, scope = log_record.log_record, log_record.instrumentation_scope
+    severity = record.severity_number.value if record.severity_number is not None else None
+    source = scope.name if scope is not None and mark == AS_SPAN_EVENT else None
+    return dict(projected(record.attributes or {}, severity, record.body, mark, source=source))
+
+
+def _time(record: Any) -> int | None:
+    """When the event happened; OpenTelemetry's own API leaves that empty, and says only when it was observed."""
+    return record.timestamp or record.observed_timestamp
 
 
 def _span_of(log_record: ReadWriteLogRecord) -> ReadableSpan:
@@ -56,35 +64,25 @@ def _span_of(log_record: ReadWriteLogRecord) -> ReadableSpan:
     record: Any = log_record.log_record
     attributes = record.attributes or {}
     trace_id = record.trace_id or projected_trace_id(run_of(attributes, log_record.resource))
-    links = [
-        Link(
-            cause.span,
-            {names.LINK: names.LINK_CAUSED_BY, names.CAUSE: cause.id, names.EFFECT: attributes.get(names.ID, "")},
-        )
-        if cause.span is not None
-        else _link_to_projection(cause.id, attributes, trace_id)
-        for cause in causes_of(list(attributes.get(names.CAUSED_BY) or ()))
-    ]
+    event_id = attributes.get(names.ID, "")
+    links = [_link(cause, event_id, trace_id) for cause in causes_of(list(attributes.get(names.CAUSED_BY) or ()))]
     failed = record.severity_number is not None and record.severity_number.value >= ERROR
     return ReadableSpan(
         name=record.event_name,
-        context=SpanContext(
-            trace_id, projected_span_id(attributes.get(names.ID, "")), is_remote=False, trace_flags=TraceFlags(1)
-        ),
+        context=SpanContext(trace_id, projected_span_id(event_id), is_remote=False, trace_flags=TraceFlags(1)),
         parent=SpanContext(record.trace_id, record.span_id, is_remote=False) if record.span_id else None,
         resource=log_record.resource,
-        attributes=_flat(record, AS_SPAN),
+        attributes=_flat(log_record, AS_SPAN),
         links=links,
         status=Status(StatusCode.ERROR if failed else StatusCode.UNSET),
-        start_time=record.timestamp,
-        end_time=record.timestamp,
+        start_time=_time(record),
+        end_time=_time(record),
         instrumentation_scope=log_record.instrumentation_scope,
     )
 
 
-def _link_to_projection(cause: str, attributes: Any, trace_id: int) -> Link:
-    """A cause without a known span is shown as a span of its own: that is where the link goes."""
-    context = SpanContext(trace_id, projected_span_id(cause), is_remote=False, trace_flags=TraceFlags(1))
-    return Link(
-        context, {names.LINK: names.LINK_CAUSED_BY, names.CAUSE: cause, names.EFFECT: attributes.get(names.ID, "")}
-    )
+def _link(cause: Cause, effect: str, trace_id: int) -> Link:
+    known = (cause.span.trace_id, cause.span.span_id) if cause.span is not None else None
+    link = projected_link(cause.id, effect, known, trace_id)
+    context = cause.span or SpanContext(link.trace_id, link.span_id, is_remote=False, trace_flags=TraceFlags(1))
+    return Link(context, link.attributes)
