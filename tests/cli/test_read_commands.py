@@ -46,6 +46,8 @@ def test_log_is_in_order_of_time_then_id_over_all_files(tmp_path: Path, whence: 
         (["--type", "task.*", "--type", "price"], ["task.started", "price", "task.failed"]),
         (["--kind", "state"], ["price"]),
         (["--agent", "b"], ["task.failed"]),
+        (["--task", "t1"], ["task.started"]),
+        (["--correlation", "order-7"], ["price"]),
         (["--turn", "2"], ["price"]),
         (["--turn", "2.."], ["price", "task.failed"]),
         (["--severity", "warn"], ["task.failed"]),
@@ -61,8 +63,8 @@ def test_log_shows_what_every_condition_lets_through(
     an_archive(
         tmp_path,
         [
-            an_event("task.started", time=START + SECOND, agent="a", turn=1, kind="action"),
-            an_event("price", time=START + 2 * SECOND, agent="a", turn=2, kind="state"),
+            an_event("task.started", time=START + SECOND, agent="a", turn=1, kind="action", task="t1"),
+            an_event("price", time=START + 2 * SECOND, agent="a", turn=2, kind="state", correlation="order-7"),
             an_event("task.failed", time=START + 3 * SECOND, agent="b", turn=3, severity=Severity.ERROR),
             an_event("elsewhere", time=START + 9 * SECOND, run="other"),
         ],
@@ -208,3 +210,9 @@ def test_colour_changes_nothing_but_colour(
     assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain
     monkeypatch.setenv("NO_COLOR", "1")
     assert whence(*command, "-a", tmp_path).out == plain
+
+
+def test_log_counts(tmp_path: Path, whence: Ask) -> None:
+    """`--count` answers with a number and nothing else, after the same conditions."""
+    an_archive(tmp_path, [an_event("e", agent="a"), an_event("e", agent="a"), an_event("e", agent="b")])
+    assert whence("log", "-a", tmp_path, "--count", "--agent", "a").out == "2\n"

@@ -12,10 +12,12 @@ from whence.cli.options import (
     ARCHIVE,
     AgentOption,
     ArchiveOption,
+    CorrelationOption,
     JsonOption,
     KindOption,
     RunOption,
     SeverityOption,
+    TaskOption,
     TurnOption,
     TypeOption,
     selection,
@@ -35,12 +37,15 @@ def log(
     type: TypeOption = None,
     kind: KindOption = None,
     agent: AgentOption = None,
+    task: TaskOption = None,
+    correlation: CorrelationOption = None,
     turn: TurnOption = None,
     severity: SeverityOption = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Not before this time, or 5m ago.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Not after this time.")] = None,
     limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="The first N only.")] = None,
     tail: Annotated[int | None, typer.Option(min=0, metavar="N", help="The last N only.")] = None,
+    count: Annotated[bool, typer.Option("--count", help="How many there are, and nothing else.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Show events in the order of time.
@@ -51,9 +56,12 @@ def log(
     if limit is not None and tail is not None:
         raise typer.BadParameter("--limit and --tail exclude each other: choose one.")
     wanted = selection(
-        run=run, type=type, kind=kind, agent=agent, turn=turn, severity=severity, since=since, until=until,
-        now=time.time_ns(),
+        run=run, type=type, kind=kind, agent=agent, task=task, correlation=correlation, turn=turn, severity=severity,
+        since=since, until=until, now=time.time_ns(),
     )  # fmt: skip
+    if count:
+        write([str(sum(map(wanted.has, read_events(archive))))])
+        return
     origins, there = Origins(), screen()
 
     def rows() -> Iterator[Row]:

@@ -35,6 +35,10 @@ KindOption = Annotated[
 AgentOption = Annotated[
     list[str] | None, typer.Option("--agent", metavar="ID", help="Of this agent; may be given again.")
 ]
+TaskOption = Annotated[list[str] | None, typer.Option("--task", metavar="ID", help="Of this task; may be given again.")]
+CorrelationOption = Annotated[
+    list[str] | None, typer.Option("--correlation", metavar="ID", help="Of this correlation; may be given again.")
+]
 TurnOption = Annotated[str | None, typer.Option("--turn", metavar="A..B", help="A turn, or from one to another.")]
 SeverityOption = Annotated[
     str | None, typer.Option("--severity", metavar="LEVEL", help="At least trace, debug, info, warn, error or fatal.")
@@ -110,6 +114,8 @@ def selection(
     type: list[str] | None,
     kind: list[str] | None,
     agent: list[str] | None,
+    task: list[str] | None,
+    correlation: list[str] | None,
     turn: str | None,
     severity: str | None,
     since: str | None = None,
@@ -122,6 +128,8 @@ def selection(
         types=type or (),
         kinds=parse_kinds(kind or []),
         agents=agent or (),
+        tasks=task or (),
+        correlations=correlation or (),
         turns=parse_turns(turn) if turn else (None, None),
         severity=parse_severity(severity) if severity else None,
         since=parse_moment(since, now) if since else None,

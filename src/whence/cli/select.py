@@ -23,6 +23,8 @@ class Selection:
     types: Collection[str] = ()
     kinds: Collection[str] = ()
     agents: Collection[str] = ()
+    tasks: Collection[str] = ()
+    correlations: Collection[str] = ()
     turns: tuple[int | None, int | None] = (None, None)
     severity: Severity | None = None
     since: int | None = None
@@ -35,6 +37,8 @@ class Selection:
             and (not self.types or any(fnmatchcase(event.type, pattern) for pattern in self.types))
             and (not self.kinds or event.kind in self.kinds)
             and (not self.agents or event.agent in self.agents)
+            and (not self.tasks or event.task in self.tasks)
+            and (not self.correlations or event.correlation in self.correlations)
             and (self.turns == (None, None) or _within(event.turn, *self.turns))
             and (self.severity is None or (event.severity is not None and event.severity >= self.severity))
             and _within(event.time, self.since, self.until)

@@ -16,10 +16,12 @@ from whence.cli.options import (
     ARCHIVE,
     AgentOption,
     ArchiveOption,
+    CorrelationOption,
     JsonOption,
     KindOption,
     RunOption,
     SeverityOption,
+    TaskOption,
     TypeOption,
     selection,
 )
@@ -42,6 +44,8 @@ def tail(
     type: TypeOption = None,
     kind: KindOption = None,
     agent: AgentOption = None,
+    task: TaskOption = None,
+    correlation: CorrelationOption = None,
     severity: SeverityOption = None,
     from_start: Annotated[bool, typer.Option("--from-start", help="What was recorded before, too.")] = False,
     json: JsonOption = False,
@@ -54,7 +58,10 @@ def tail(
     if archive.exists() and not archive.is_dir():
         raise ConfigError(f"cannot follow {archive}: it is not a directory; name another with --archive")
     now = time.time_ns()
-    wanted = selection(run=run, type=type, kind=kind, agent=agent, turn=None, severity=severity, now=now)
+    wanted = selection(
+        run=run, type=type, kind=kind, agent=agent, task=task, correlation=correlation, turn=None, severity=severity,
+        now=now,
+    )  # fmt: skip
     there = screen()
     if not archive.exists():
         note(f"waiting for {archive}")
