@@ -56,7 +56,8 @@ def _flat(log_record: ReadWriteLogRecord, mark: str) -> dict[str, Any]:
 
 def _time(record: Any) -> int | None:
     """When the event happened; OpenTelemetry's own API leaves that empty, and says only when it was observed."""
-    return record.timestamp or record.observed_timestamp
+    time: int | None = record.timestamp or record.observed_timestamp
+    return time
 
 
 def _span_of(log_record: ReadWriteLogRecord) -> ReadableSpan:
