@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -71,8 +72,8 @@ def test_closing_seals_every_segment_and_only_the_owner_may_read(tmp_path: Path)
     root = tmp_path / "deep" / "archive"
     writer = ArchiveWriter(root)
     for group in ("one", "two"):
-        for signal in names.SIGNALS:
-            writer.append(group, signal, [a_line("1")])
+        for kind in names.SIGNALS:
+            writer.append(group, kind, [a_line("1")])
     assert writer.close().reason is None
     report = verify(root)
     assert (report.sealed, report.unsealed, report.problems) == (6, [], [])
@@ -239,3 +240,36 @@ def test_when_duties_are_due() -> None:
     assert sync_in(WriterOptions(Durability.NONE), 10**9, 5.0, False, now=99) is None
     assert sync_in(WriterOptions(Durability.NONE), 0, None, True, now=99) == 0
     assert sync_in(WriterOptions(Durability.DURABLE), 1, 5.0, False, now=5.0) == 0
+
+
+def test_an_append_that_ctrl_c_interrupts_costs_no_other_line(tmp_path: Path) -> None:
+    """KeyboardInterrupt at any moment of appending: whole lines only, and every append that returned is there once."""
+    writer = ArchiveWriter(tmp_path, WriterOptions(rotate_bytes=100_000))
+    returned: list[str] = []
+    appending = False
+
+    def interrupt(number: int, frame: object) -> None:
+        if appending:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0017)
+    interrupted = n = 0
+    try:
+        while interrupted < 30:
+            n += 1
+            try:
+                appending = True
+                writer.append("run", "logs", [a_line(str(n), size=3_000)])
+                appending = False
+                returned.append(str(n))
+            except KeyboardInterrupt:
+                appending = False
+                interrupted += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert writer.close(30).reason is None
+    found = stored_uids(tmp_path)
+    assert len(found) == len(set(found))
+    assert set(returned) <= set(found)

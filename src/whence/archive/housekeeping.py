@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from whence.archive.folder import make_folders, open_group, probe
 from whence.archive.journal import Journal
 from whence.archive.names import WARN_SECONDS
-from whence.archive.recovery import recover
-from whence.archive.seal import compress_segment, read_plain, seal_segment
+from whence.archive.recovery import recover, recover_segment
+from whence.archive.seal import compress_segment, read_plain, read_seal, seal_segment
 from whence.archive.segment import OpenSegment
 from whence.archive.terms import earliest, explain
 from whence.errors import DataError, NotFoundError
@@ -118,7 +118,8 @@ def _tidy(journal: Journal, segment: OpenSegment) -> bool:
         journal.waiting.popleft()
         journal.tidied += 1
         segment.close()
-        journal.work.notify()  # lines may wait for a file to be closed
+        journal.work.notify()  # lines may wait for this, in memory
+        journal.done.notify_all()  # or in their threads
     return True
 
 
@@ -126,6 +127,14 @@ def finish(journal: Journal, segment: OpenSegment) -> None:
     """Seal a synced segment and compress it where it is worth it. Raises OSError."""
     over = journal.options.compress_over
     with open_group(segment.root, segment.group) as folder:
+        if segment.uncounted:
+            segment.close()
+            list(recover_segment(folder, segment.stem, over))
+            return
+        if segment.fd < 0:
+            segment.reopen()
+        if read_seal(folder, segment.stem.text):
+            return  # while its file was closed, another process took it for a dead writer's
         seal = seal_segment(folder, segment.stem, segment.synced, segment.notes)
         if over is None or seal.bytes <= over or segment.poisoned or _is_over(journal):
             return

@@ -88,8 +88,9 @@ class Journal:
 
     @property
     def crowded(self) -> bool:
-        """Whether lines for another segment must wait until some are sealed: each costs an open file until then."""
-        return len(self.retired) + len(self.waiting) >= names.WAITING_SEGMENTS
+        """Whether lines for another segment must wait: each closed one costs an open file until it is synced, and memory
+        until it is sealed."""
+        return len(self.retired) >= names.WAITING_FILES or len(self.waiting) >= names.WAITING_SEGMENTS
 
     # --- taking lines in ----------------------------------------------------------------------------------------------
 
@@ -154,7 +155,7 @@ class Journal:
 
     @property
     def _keeps(self) -> bool:
-        return self.options.durability is not Durability.NONE
+        return self.options.durability != Durability.NONE
 
     def _count(self, lines: Sequence[Line]) -> None:
         self.written.lines += len(lines)
@@ -169,6 +170,9 @@ class Journal:
         key = (batch.group, batch.signal)
         segment = self.open.get(key)
         size = batch.bytes
+        if segment is not None and segment.uncounted:
+            self.retire(key)
+            segment = None
         if segment is not None:
             age = time.monotonic() - segment.opened
             if rotation_due(self.options, segment.written.bytes, size, age):
@@ -338,6 +342,8 @@ class Journal:
             if not segment.dirty:
                 self.retired.remove(segment)
                 self.waiting.append(segment)
+                if len(self.waiting) > names.WAITING_FILES:
+                    segment.close()  # it is opened again when its turn comes
                 self.tidy.notify()
         if well:
             self.trouble = None

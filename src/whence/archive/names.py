@@ -31,8 +31,12 @@ FILE_MODE: Final = 0o600
 # --- limits -----------------------------------------------------------------------------------------------------------
 OPEN_SEGMENTS: Final = 64
 """Segments held open at once by a writer (file descriptors); the one unused longest is closed for another."""
-WAITING_SEGMENTS: Final = 192
-"""Closed segments that may wait for their seal with their file still open, before the writer holds new lines in memory."""
+WAITING_FILES: Final = 64
+"""Closed segments that wait for their sync, and as many that wait for their seal, with their file still open."""
+WAITING_SEGMENTS: Final = 8_192
+"""Closed segments that may wait for their seal at all (about 1.5 KB of memory each)."""
+WAIT_SECONDS: Final = 10.0
+"""How long an append waits for a place among these before its lines are held in memory instead."""
 CHAINS: Final = 65_536
 """Groups and signals whose numbering a writer remembers (about 200 bytes each); past that it takes a new name."""
 LINE_BYTES: Final = 1 << 28

@@ -79,7 +79,7 @@ def _recover_group(folder: int, group: str, compress_over: int | None) -> Iterat
         for stem in chain:
             label = f"{group}/{stem.text}"
             try:
-                for kind, detail in _recover_segment(folder, stem, compress_over):
+                for kind, detail in recover_segment(folder, stem, compress_over):
                     yield Repair(label, kind, detail)
             except BlockingIOError:
                 break
@@ -117,8 +117,11 @@ def _exists(folder: int, name: str) -> bool:
     return True
 
 
-def _recover_segment(folder: int, stem: Stem, compress_over: int | None) -> Iterator[tuple[Any, str]]:
-    """Raises BlockingIOError where another process is at it, OSError, DataError."""
+def recover_segment(folder: int, stem: Stem, compress_over: int | None) -> Iterator[tuple[Any, str]]:
+    """Put one segment right: each repair's kind and detail.
+
+    Raises BlockingIOError where another process is at it, OSError, DataError.
+    """
     name = stem.text + names.PLAIN
     try:
         fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)

@@ -3,6 +3,7 @@
 The law: whole lines only. A file is never synced again once a sync of it failed, and never appended to by another process.
 """
 
+import errno
 import fcntl
 import os
 import time
@@ -64,6 +65,8 @@ class OpenSegment:
     """A sync of this file failed: the kernel may have thrown pages away and will not say so again."""
     cut: bool = False
     """A part of a line stands behind the good bytes and could not be taken back: nothing may follow it."""
+    uncounted: bool = False
+    """An append was interrupted (Ctrl-C): the file may hold more than was counted, so it is sealed by looking at it."""
     named: bool = False
     """Its name is durable."""
     notes: dict[str, object] = field(default_factory=dict)
@@ -89,6 +92,7 @@ class OpenSegment:
     def append(self, batch: Batch, keep: bool) -> tuple[int, OSError | None]:
         """Write the batch's lines, and keep them until synced if `keep`. Gives how many lines are in the file, and what
         stopped the others: a line that was cut is taken back, whole ones stay (a reader may have seen them)."""
+        self.uncounted = True  # until the end of this method, whatever a signal's handler raises in between
         lines = batch.lines
         data = lines[0].data if len(lines) == 1 else b"".join(line.data for line in lines)
         done, trouble = write_all(self.fd, data)
@@ -103,6 +107,7 @@ class OpenSegment:
                 self.held_bytes += len(data)
             else:
                 self.unheld = True
+        self.uncounted = False
         return len(lines), trouble
 
     def _take_back(self, lines: Sequence[Line], data: bytes, done: int) -> tuple[Sequence[Line], bytes]:
@@ -166,6 +171,20 @@ class OpenSegment:
         except OSError:
             return False
         return here.st_nlink == 0 or (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino)
+
+    def reopen(self) -> None:
+        """Take the closed file and its lock again. Raises FileNotFoundError where it is gone (compressed by another process'
+        recovery, or deleted), BlockingIOError while a recovery is at it, OSError."""
+        with open_group(self.root, self.group) as folder:
+            self.fd = os.open(self.name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise
+        if self.is_gone():
+            self.close()
+            raise FileNotFoundError(errno.ENOENT, "the file is gone", self.name)
 
     def close(self) -> None:
         """Let go of the file and its lock."""

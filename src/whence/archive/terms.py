@@ -121,9 +121,9 @@ def sync_in(options: WriterOptions, unsynced: int, since: float | None, demanded
     """In how many seconds a sync is due: 0 now, None never. `since` when the oldest unsynced line was written."""
     if demanded:
         return 0.0
-    if since is None or options.durability is Durability.NONE:
+    if since is None or options.durability == Durability.NONE:
         return None
-    if options.durability is Durability.DURABLE or unsynced >= options.sync_bytes:
+    if options.durability == Durability.DURABLE or unsynced >= options.sync_bytes:
         return 0.0
     return max(0.0, since + options.sync_seconds - now)
 

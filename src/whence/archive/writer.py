@@ -62,6 +62,8 @@ class ArchiveWriter:
         if sum(len(line.data) for line in lines) > names.LINE_BYTES:
             _check(lines)
         with journal.lock:
+            if journal.crowded:
+                self._await_place()
             if journal.closed:
                 raise StorageError(f"cannot append to the archive {journal.root}: it was closed; open another writer")
             return journal.append(_group(group), signal, lines, sync) if lines else journal.ticket
@@ -137,6 +139,16 @@ class ArchiveWriter:
         with self._starting:
             if self._threads is None:
                 self._threads = housekeeping.start(self._journal, recovering)
+
+    def _await_place(self) -> None:
+        """Let the disk keep up with a program that begins segments faster than they can be synced and sealed."""
+        journal = self._journal
+        deadline = time.monotonic() + names.WAIT_SECONDS
+        while journal.crowded and not journal.trouble and not journal.closed and self._is_served():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            journal.done.wait(left)
 
     def _is_served(self) -> bool:
         thread = self._threads[0] if self._threads else None
