@@ -42,7 +42,9 @@ def run(
         return ended(process, code, timeout)
 
 
-def ended(process: "subprocess.Popen[str]", code: int | None = 0, timeout: float = 90) -> "subprocess.CompletedProcess[str]":
+def ended(
+    process: "subprocess.Popen[str]", code: int | None = 0, timeout: float = 90
+) -> "subprocess.CompletedProcess[str]":
     """Wait for a program's end; what it said. Fails where its exit code is another, or it does not end (its stacks shown)."""
     try:
         out, err = process.communicate(timeout=timeout)

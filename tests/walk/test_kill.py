@@ -1,6 +1,7 @@
 """A program that is killed, restarted and killed again: what it was told is safe is there, once and whole."""
 
 import pytest
+
 from build_walk import TORTURE, run
 
 KILLS = 200 if TORTURE else 12

@@ -84,8 +84,14 @@ class Appender:
         self.reset_lock()
 
     def reset_lock(self) -> None:
-        """A fresh lock, for a forked child in which the old one may be held by a thread that is not there."""
+        """A fresh lock, for a forked child in which the old one may be held by a thread that is not there.
+
+        What a batch has collected before the fork is the parent's to record.
+        """
         self._lock = threading.RLock()
+        pending = self._batch.get()
+        if pending:
+            pending.clear()
 
     def append(self, draft: Draft) -> EventRef:
         """Append one event, at once or, inside a batch, when the batch ends.
@@ -200,10 +206,10 @@ class Appender:
             self.bus.publish(_event_of(draft, ref, now), handlers)
 
     def _await_disk(self) -> None:
-        if self._durable and self._queue is not None and not self._queue.wait(DURABLE_SECONDS):
+        if self._durable and self._queue is not None and not self._queue.wait_for_mine(DURABLE_SECONDS):
             raise StorageError(
-                f"an event of run {self.run!r} did not reach the disk within {DURABLE_SECONDS:g} s; it is kept in memory and "
-                "written when the disk recovers: see the log, or `whence doctor`"
+                f"an event of run {self.run!r} did not reach the disk within {DURABLE_SECONDS:g} s; if memory has room for it, "
+                "it is written when the disk recovers: see the log, or `whence doctor`"
             )
 
     # --- idempotency keys -------------------------------------------------------------------------------------------------

@@ -48,11 +48,10 @@ class _Export:
         try:
             if self._sink is None:
                 self._sink = open_sink(Path(self._settings.archive), self._settings.writer_options())
-            before = self._sink.status.refused
-            ticket = self._sink.store_metrics(what) if isinstance(what, MetricsData) else self._sink.store(what)
-            if self._settings.durability == "durable":
-                return self._sink.writer.wait(ticket, CLOSE_SECONDS)
-            return self._sink.status.refused == before
+            done = self._sink.store_metrics(what) if isinstance(what, MetricsData) else self._sink.store(what)
+            if self._settings.durability == "durable" and not self._sink.writer.wait(done.ticket, CLOSE_SECONDS):
+                return False
+            return not done.refused
         except Exception as fault:  # noqa: BLE001 - the law of an exporter
             self._failed += count
             if str(fault) != self._error:
@@ -65,9 +64,9 @@ class _Export:
 
     def _close(self, timeout: float = CLOSE_SECONDS) -> None:
         if self._sink is not None and not self._closed:
-            unwritten = close_sink(self._sink, timeout)
-            if unwritten:
-                logger.warning("whence could not write everything: %s", unwritten)
+            report = close_sink(self._sink, timeout)
+            if report and report.reason:
+                logger.warning("whence could not write %d records: %s", report.records_unwritten, report.reason)
         self._closed = True
 
 

@@ -42,11 +42,16 @@ class WhenceLogProcessor(LogRecordProcessor):
             attributes: Any = log_record.log_record.attributes
             if names.ID not in attributes:
                 self._complete(log_record, attributes)
-            queue.put_log(log_record)
-            for other in self.others:
-                other.on_emit(log_record)
         except Exception as fault:  # noqa: BLE001 - the law of a processor
             logger.warning("whence could not queue a log record: %r", fault)
+            queue.lose("fault")
+            return
+        queue.put_log(log_record)
+        for other in self.others:
+            try:
+                other.on_emit(log_record)
+            except Exception as fault:  # noqa: BLE001 - the law of a processor
+                logger.warning("whence could not hand on a log record: %r", fault)
 
     def _complete(self, log_record: ReadWriteLogRecord, attributes: Any) -> None:
         record = log_record.log_record
@@ -102,12 +107,12 @@ class WhenceSpanProcessor(SpanProcessor):
         queue = self.queue
         if queue is None or span.context is None or not span.context.trace_flags.sampled:
             return
-        try:
-            queue.put(span)
-            for other in self.others:
+        queue.put(span)
+        for other in self.others:
+            try:
                 other.on_end(span)
-        except Exception as fault:  # noqa: BLE001 - the law of a processor
-            logger.warning("whence could not queue a span: %r", fault)
+            except Exception as fault:  # noqa: BLE001 - the law of a processor
+                logger.warning("whence could not hand on a span: %r", fault)
 
     def shutdown(self) -> None:
         """Nothing: the recorder owns the queue and ends it."""

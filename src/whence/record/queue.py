@@ -5,6 +5,7 @@ and every record that is not kept is counted by reason, with the times of the fi
 """
 
 import logging
+import os
 import threading
 import time
 import weakref
@@ -14,10 +15,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import Final
 
+from whence.record.interrupts import held
 from whence.record.otel import ReadWriteLogRecord
-from whence.record.sink import Item, Sink
+from whence.record.sink import Item, Sink, Stored
 
 logger = logging.getLogger("whence.record")
 
@@ -29,6 +32,12 @@ MOST_PATIENCE: Final = 0.1
 average holds, and a worker that the system has put aside for a moment does not cost events."""
 REPORT_SECONDS: Final = 1.0
 """Drops are recorded at most this often, so that a storm of drops is not a storm of events about drops."""
+
+MAX_TICKETS: Final = 65_536
+"""Chunks whose ticket is known to whoever waits for the disk: some seconds' worth."""
+_GLANCE: Final = 0.05
+"""How long closing waits for another thread's chunk before it looks at the clock again."""
+_LOST: Final = -1
 
 Queued = Item | list[ReadWriteLogRecord]
 
@@ -68,10 +77,16 @@ class Drop:
     last: int
 
 
+class _Mine(threading.local):
+    """Of each thread: the place in the queue of what it queued last, or `_LOST` where that was dropped; 0 before the first."""
+
+    place = 0
+
+
 class Queue:
     """The bounded queue in front of a sink, and the thread that empties it.
 
-    `report` is called with the drops since the last report, on the worker's thread, and returns a record to store.
+    `report` is called with the drops since the last report, on the worker's thread, and returns records to store.
     """
 
     def __init__(
@@ -89,7 +104,6 @@ class Queue:
         self._durable = durable
         self._report = report
         self._items: deque[Queued] = deque()
-        self._total: dict[str, int] = {}
         self._start()
         _alive.add(self)
 
@@ -99,15 +113,21 @@ class Queue:
         self._drain_lock = threading.Lock()
         self._wake = threading.Event()
         self._moved = threading.Condition(self._lock)
+        self._mine = _Mine()
         self._items.clear()
+        self._in_hand: list[Queued] = []
+        """Taken from the queue and not with the writer yet."""
+        self._total: dict[str, int] = {}
         self._drops: dict[str, Drop] = {}
-        self._accepted = self._done = 0
+        # Counted in places of the queue, in order: let in, taken out, and done with all up to here.
+        self._accepted = self._taken = self._done = 0
+        self._tickets: deque[tuple[int, int | None]] = deque(maxlen=MAX_TICKETS)
+        """The last place of each chunk, and the writer's ticket for it; None where something of it was not taken."""
         self._idle = False
         self._waiting = 0
         self._patience = 0.0
         self._helped_at = 0
         self._closed = False
-        self._on_disk = True
         self._reported = time.monotonic()
         self._thread: threading.Thread | None = None
 
@@ -124,32 +144,43 @@ class Queue:
     def put(self, item: Queued) -> bool:
         """Queue one record, or one atomic batch; False where it was dropped instead (and counted)."""
         with self._lock:
-            if self._closed:
-                self._count_drop("after_shutdown", item)
-                return False
-            if len(self._items) < self._capacity or self._when_full is WhenFull.UNBOUNDED:
+            if self._has_room():
                 return self._accept(item)
-            if self._when_full is WhenFull.DROP_OLDEST:
-                self._count_drop("queue_full", self._items.popleft())
-                self._done += 1
+            if not self._closed and self._when_full is WhenFull.DROP_OLDEST:
+                self._count_drop("queue_full", _records(self._take()))
+                if not self._in_hand:
+                    self._done = self._taken
                 return self._accept(item)
-            if self._when_full is WhenFull.BLOCK:
+            if not self._closed and self._when_full is WhenFull.BLOCK:
                 self._waiting += 1
-                self._moved.wait_for(lambda: len(self._items) < self._capacity or self._closed)
+                self._moved.wait_for(lambda: self._closed or self._has_room())
                 self._waiting -= 1
-                if not self._closed:
-                    return self._accept(item)
-        if self._when_full is WhenFull.HELP:
+        if not self._closed and self._when_full is WhenFull.HELP:
             self._help()
         with self._lock:
-            if len(self._items) < self._capacity and not self._closed:
+            if self._has_room():
                 return self._accept(item)
-            self._count_drop("queue_full", item)
-            return False
+            first = self._closed and "after_shutdown" not in self._total
+            self._count_drop("after_shutdown" if self._closed else "queue_full", _records(item))
+            self._mine.place = _LOST
+        if first:
+            logger.warning("whence has ended recording: what is emitted from now on is counted, not recorded")
+        return False
+
+    def lose(self, reason: str) -> None:
+        """Count one record that could not be queued at all."""
+        with self._lock:
+            self._count_drop(reason, 1)
+            self._mine.place = _LOST
+
+    def _has_room(self) -> bool:
+        return not self._closed and (len(self._items) < self._capacity or self._when_full is WhenFull.UNBOUNDED)
 
     def _accept(self, item: Queued) -> bool:
         self._items.append(item)
         self._accepted += 1
+        if self._durable:
+            self._mine.place = self._accepted
         if self._idle:
             self._idle = False
             self._wake.set()
@@ -161,6 +192,10 @@ class Queue:
                 self._thread = None  # the interpreter is shutting down and starts no threads: `close` drains instead
         return True
 
+    def _take(self) -> Queued:
+        self._taken += 1
+        return self._items.popleft()
+
     def _help(self) -> None:
         """Drain on the caller's thread, for as long as its patience lasts, waiting for the worker's turn included."""
         began = time.monotonic()
@@ -168,17 +203,11 @@ class Queue:
         patience = max(HELP_SECONDS, min(MOST_PATIENCE, self._patience + earned))
         self._helped_at = self._accepted
         self._waiting += 1
-        got = self._drain_lock.acquire(timeout=patience)
+        self._drain(patience)
         self._waiting -= 1
-        if got:
-            try:
-                self._drain_chunk(CHUNK)
-            finally:
-                self._drain_lock.release()
         self._patience = patience - (time.monotonic() - began)
 
-    def _count_drop(self, reason: str, item: Queued) -> None:
-        records = len(item) if isinstance(item, list) else 1
+    def _count_drop(self, reason: str, records: int) -> None:
         now = time.time_ns()
         known = self._drops.get(reason)
         self._drops[reason] = (
@@ -196,10 +225,29 @@ class Queue:
         return len(self._items)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Until everything queued before this call is written (with `durable`: is on disk); False where it is not."""
+        """Until everything queued before this call is with the archive's writer; False where it is not in time."""
         with self._lock:
             target = self._accepted
-            return self._moved.wait_for(lambda: self._done >= target, timeout) and self._on_disk
+            return self._moved.wait_for(lambda: self._done >= target, timeout)
+
+    def wait_for_mine(self, timeout: float) -> bool:
+        """Until what this thread queued last is on disk; False where it was dropped, or is not there in time.
+
+        For a `durable` queue only. Each waiter waits for the disk itself, so that the worker goes on and many share a sync.
+        """
+        place = self._mine.place
+        if place <= 0:
+            return place != _LOST
+        until = time.monotonic() + timeout
+        with self._lock:
+            if not self._moved.wait_for(lambda: self._done >= place, timeout):
+                return False
+            ticket: int | None = None
+            for last, of_chunk in reversed(self._tickets):
+                if last < place:
+                    break
+                ticket = of_chunk
+        return ticket is not None and self._sink.writer.wait(ticket, max(0.0, until - time.monotonic()))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Until everything queued before this call is on disk, drops recorded; False on a timeout or disk trouble."""
@@ -210,70 +258,97 @@ class Queue:
         return self._sink.writer.sync(None if until is None else max(0.0, until - time.monotonic()))
 
     def close(self, timeout: float) -> int:
-        """Take nothing more, drain, stop the thread. Answers how many queued records are left unwritten."""
+        """Take nothing more, drain, stop the thread. Answers how many queued records were not handed to the writer."""
         until = time.monotonic() + timeout
         with self._lock:
             self._closed = True
             self._moved.notify_all()
-        while self._items and self._drain_lock.acquire(timeout=max(0.0, until - time.monotonic())):
-            try:
-                self._drain_chunk(CHUNK)
-            finally:
-                self._drain_lock.release()
-        if self._drain_lock.acquire(timeout=max(0.0, until - time.monotonic())):  # what the worker took is written
-            self._drain_lock.release()
-            self._record_drops()
+        while (self._items or self._in_hand) and (left := until - time.monotonic()) > 0:
+            self._drain(min(left, _GLANCE))
         self._wake.set()
-        return self._accepted - self._done
+        with self._lock:
+            unwritten = sum(_records(item) for item in (*self._in_hand, *self._items))
+        if not unwritten:
+            self._record_drops()
+        return unwritten
 
     # --- the worker's side --------------------------------------------------------------------------------------------
 
-    def _drain_chunk(self, most: int) -> int:
-        """Write up to `most` queued records; the drain lock must be held. Answers how many queue places became free."""
-        chunk: list[Item] = []
-        batches: list[list[ReadWriteLogRecord]] = []
-        taken = 0
+    def _drain(self, patience: float) -> int:
+        """Write one chunk, unless another thread is at it for all of `patience` (-1: for ever). Answers how many places it
+        took from the queue."""
+        with held():  # what is taken from the queue must reach the writer, and the lock be given back
+            if not self._drain_lock.acquire(timeout=patience):
+                return 0
+            try:
+                return self._store_chunk()
+            finally:
+                self._drain_lock.release()
+
+    def _store_chunk(self) -> int:
+        """Write up to a chunk of queued records in their order; the drain lock must be held."""
         with self._lock:
-            while self._items and taken < most:
-                item = self._items.popleft()
-                taken += 1
-                if isinstance(item, list):
-                    batches.append(item)
-                else:
-                    chunk.append(item)
+            while self._items and len(self._in_hand) < CHUNK:
+                self._in_hand.append(self._take())
+            taken = self._in_hand
         if not taken:
             return 0
-        try:
-            ticket = self._sink.store(chunk) if chunk else 0
-            for batch in batches:
-                ticket = self._sink.store_whole(batch)
+        done: Stored | None = Stored()
+        for whole, items in groupby(taken, lambda item: isinstance(item, list)):
+            for group in items if whole else [list(items)]:
+                stored = self._store(group, whole)  # type: ignore[arg-type]
+                done = done.and_also(stored) if done and stored else None
+        with self._lock:
+            self._in_hand = []
+            self._done = self._taken
             if self._durable:
-                self._on_disk = self._sink.writer.wait(ticket)
+                safe = done is not None and not done.refused and not done.unencodable
+                self._tickets.append((self._done, done.ticket if done and safe else None))
+            self._moved.notify_all()
+        return len(taken)
+
+    def _store(self, group: Sequence[Item], whole: bool) -> Stored | None:
+        """Write some records, or one atomic batch; None where that met a fault."""
+        try:
+            stored = self._sink.store_whole(group) if whole else self._sink.store(group)  # type: ignore[arg-type]
         except Exception as fault:  # noqa: BLE001 - whatever it is, it must neither end this thread nor reach a caller
-            logger.warning("whence lost %d records to a fault of its own: %r", taken, fault)
+            logger.warning("whence lost %d records to a fault of its own: %r", len(group), fault)
             with self._lock:
-                for item in (*chunk, *batches):
-                    self._count_drop("fault", item)
-        finally:
-            with self._lock:
-                self._done += taken
-                self._moved.notify_all()
-        return taken
+                self._count_drop("fault", len(group))
+            return None
+        with self._lock:
+            if stored.refused:
+                self._count_drop("storage", stored.refused)
+            if stored.unencodable:
+                self._count_drop("unencodable", stored.unencodable)
+        return stored
 
     def _record_drops(self) -> None:
+        """Drops since the last time as events of the archive. While it is in trouble, they wait."""
         with self._lock:
-            drops, self._drops = list(self._drops.values()), {}
+            drops, self._drops = self._drops, {}
             self._reported = time.monotonic()
-        if drops:
-            logger.warning("whence dropped %s", ", ".join(f"{drop.count} records ({drop.reason})" for drop in drops))
-            with self._drain_lock:
-                self._sink.store(self._report(drops))
+        if not drops:
+            return
+        told = False
+        if self._sink.writer.status.state != "holding":
+            with held():
+                told = not self._sink.store(self._report(list(drops.values()))).refused
+        if told:
+            logger.warning(
+                "whence dropped %s", ", ".join(f"{drop.count} records ({drop.reason})" for drop in drops.values())
+            )
+            return
+        with self._lock:
+            for reason, later in self._drops.items():
+                earlier = drops.get(reason)
+                first, count = (earlier.first, earlier.count) if earlier else (later.first, 0)
+                drops[reason] = Drop(reason, count + later.count, first, later.last)
+            self._drops = drops
 
     def _turn(self) -> bool:
         """One turn of the worker: drain, or sleep until there is something to drain. False when it is over."""
-        with self._drain_lock:
-            taken = self._drain_chunk(CHUNK)
-        if taken:
+        if self._drain(-1):
             if self._drops and time.monotonic() - self._reported >= REPORT_SECONDS:
                 self._record_drops()
             if self._waiting:
@@ -293,6 +368,10 @@ class Queue:
         return True
 
 
+def _records(item: Queued) -> int:
+    return len(item) if isinstance(item, list) else 1
+
+
 def _work(queue: "weakref.ref[Queue]") -> None:
     """The worker's life. It holds its queue weakly between turns, so that a forgotten recorder can be collected."""
     while True:
@@ -308,3 +387,6 @@ _alive: "weakref.WeakSet[Queue]" = weakref.WeakSet()
 def _after_fork() -> None:
     for queue in list(_alive):
         queue._start()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -95,8 +95,8 @@ class Recorder:
             found.metrics.sink = self._sink
 
     def _unplug(self) -> None:
+        """The queue stays: once closed, it counts what comes after the end, and says so once."""
         found = self._providers
-        found.spans.queue = found.logs.queue = None
         found.spans.others, found.logs.others = (), ()
         if found.metrics is not None:
             found.metrics.sink = None
@@ -164,11 +164,14 @@ class Recorder:
         self._unplug()
         unwritten = self._queue.close(max(0.0, until - time.monotonic()))
         self._forward.close(max(0.1, until - time.monotonic()))
-        reason = close_sink(self._sink, max(0.1, until - time.monotonic()))
+        closed = close_sink(self._sink, max(0.1, until - time.monotonic()))
+        held = closed.records_unwritten if closed else 0
+        reason = closed.reason if closed else None
         if unwritten and reason is None:
             reason = f"{unwritten} records were still queued when the time was up"
-        sink = self._sink.status
-        self._report = ShutdownReport(sink.stored, self._queue.dropped, unwritten + sink.refused, reason)
+        sink, dropped = self._sink.status, self._queue.dropped
+        elsewhere = sink.refused - dropped.get("storage", 0)  # metrics do not pass through the queue
+        self._report = ShutdownReport(sink.stored - held, dropped, unwritten + held + elsewhere, reason)
         if not self._report.complete:
             logger.warning("whence could not record everything: %s", self._report)
         return self._report

@@ -4,21 +4,24 @@ The law: nothing raised here reaches the application; what cannot be stored is c
 """
 
 import logging
+import os
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.trace import ReadableSpan
 
-from whence.archive.writer import ArchiveWriter, WriterOptions
+from whence.archive.writer import ArchiveWriter, CloseReport, WriterOptions
 from whence.errors import StorageError
 from whence.event import names
 from whence.otlp.encode import Encoded, encode_logs, encode_spans
 from whence.otlp.limits import Limits
 from whence.otlp.metrics import encode_metrics
+from whence.record.interrupts import held
 from whence.record.otel import ReadableLogRecord, ReadWriteLogRecord
 
 logger = logging.getLogger("whence.record")
@@ -42,21 +45,41 @@ class SinkStatus:
     """The last failure, in words."""
 
 
+class Stored(NamedTuple):
+    """What became of some records: the writer's ticket for them, and how many were not taken."""
+
+    ticket: int = 0
+    refused: int = 0
+    unencodable: int = 0
+
+    def and_also(self, other: "Stored") -> "Stored":
+        """Of both together, the ticket of the later."""
+        return Stored(
+            max(self.ticket, other.ticket), self.refused + other.refused, self.unencodable + other.unencodable
+        )
+
+
 class Sink:
     """Encodes finished records and appends them to one archive. Any thread may call; lines are written in call order."""
 
     def __init__(self, directory: Path, options: WriterOptions) -> None:
         """Raises StorageError where the archive cannot be opened."""
         self.writer = ArchiveWriter(directory, options)
+        self._start()
+        _alive.add(self)
+
+    def _start(self) -> None:
+        """A fresh lock and nothing done yet: at the beginning, and again in a forked child."""
         self._lock = threading.Lock()
         self._status = SinkStatus()
+        self._refusing = False
 
     @property
     def status(self) -> SinkStatus:
         return self._status
 
-    def store(self, items: Sequence[Item]) -> int:
-        """Write records as they are finished, logs and spans each to their run's file; gives the writer's ticket."""
+    def store(self, items: Sequence[Item]) -> Stored:
+        """Write records as they are finished, logs and spans each to their run's file."""
         logs: dict[str, list[Any]] = {}
         spans: dict[str, list[ReadableSpan]] = {}
         sync = False
@@ -67,32 +90,33 @@ class Sink:
                 attributes = item.log_record.attributes
                 logs.setdefault(run_of(attributes, item.resource), []).append(item)
                 sync = sync or (attributes is not None and names.AUDIT in attributes)
-        ticket = 0
+        done = Stored()
         for run, records in logs.items():
-            ticket = self._append(run, "logs", encode_logs(records), len(records), sync)
+            done = done.and_also(self._append(run, "logs", encode_logs(records), len(records), sync))
         for run, finished in spans.items():
-            ticket = self._append(run, "traces", encode_spans(finished), len(finished), False)
-        return ticket
+            done = done.and_also(self._append(run, "traces", encode_spans(finished), len(finished), False))
+        return done
 
-    def store_whole(self, batch: Sequence[ReadWriteLogRecord]) -> int:
+    def store_whole(self, batch: Sequence[ReadWriteLogRecord]) -> Stored:
         """Write log records of one run as one line: after a crash all of them are there or none is."""
         run = run_of(batch[0].log_record.attributes, batch[0].resource)
         return self._append(run, "logs", encode_logs(batch, WHOLE), len(batch), False)
 
-    def store_metrics(self, data: MetricsData) -> int:
+    def store_metrics(self, data: MetricsData) -> Stored:
         """Write one collection of metrics to the file of the run its first resource names."""
         run = run_of(None, data.resource_metrics[0].resource) if data.resource_metrics else NO_RUN
         encoded = encode_metrics(data)
         return self._append(run, "metrics", encoded, sum(line.records for line in encoded.lines), False)
 
-    def _append(self, run: str, signal: Any, encoded: Encoded, records: int, sync: bool) -> int:
+    def _append(self, run: str, signal: Any, encoded: Encoded, records: int, sync: bool) -> Stored:
         try:
-            ticket = self.writer.append(run, signal, encoded.lines, sync=sync)
+            with held():  # lines must not be in a file and uncounted
+                ticket = self.writer.append(run, signal, encoded.lines, sync=sync)
         except StorageError as trouble:
             self._count(SinkStatus(refused=records, error=str(trouble)))
-            return 0
+            return Stored(refused=records)
         self._count(SinkStatus(records - encoded.failed, encoded.failed, error=encoded.error))
-        return ticket
+        return Stored(ticket, unencodable=encoded.failed)
 
     def _count(self, more: SinkStatus) -> None:
         with self._lock:
@@ -103,7 +127,10 @@ class Sink:
                 now.refused + more.refused,
                 more.error or now.error,
             )
-        if more.error and more.error != now.error:
+            # Said once for each time that the disk gets into trouble: not for every record.
+            again = more.error == now.error or (more.refused and self._refusing)
+            self._refusing = more.refused > 0
+        if more.error and not again:
             logger.warning("whence cannot store some records: %s", more.error)
 
 
@@ -134,8 +161,8 @@ def open_sink(directory: Path, options: WriterOptions) -> Sink:
         return sink
 
 
-def close_sink(sink: Sink, timeout: float) -> str | None:
-    """Give a sink back; the last to do so closes the archive. Answers what could not be written, or None."""
+def close_sink(sink: Sink, timeout: float) -> CloseReport | None:
+    """Give a sink back; the last to do so closes the archive, and is told what could not be written."""
     with _sinks_lock:
         for key, (known, users) in list(_sinks.items()):
             if known is sink:
@@ -144,5 +171,17 @@ def close_sink(sink: Sink, timeout: float) -> str | None:
                     sink.writer.sync(timeout)
                     return None
                 del _sinks[key]
-    report = sink.writer.close(timeout)
-    return report.reason
+    return sink.writer.close(timeout)
+
+
+_alive: "weakref.WeakSet[Sink]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    global _sinks_lock
+    _sinks_lock = threading.Lock()
+    for sink in list(_alive):
+        sink._start()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,8 +1,8 @@
 """Kills a recording program again and again, and holds what it was told was safe against what is in the archive.
 
 Usage: kill_again.py DIRECTORY KILLS SEED DURABILITY. Each round is a process of its own that configures, records from three
-threads, and tells through a pipe `e RUN ID SEQ ...` when an emit returned or a batch ended, `F N` when a flush begins and `D N` when it is
-done. It is killed after some of each.
+threads, and tells through a pipe `e RUN ID SEQ ...` when an emit returned or a batch ended, `F N` when a flush begins and
+`D N` when it is done. It is killed after some of each.
 """
 
 import os
@@ -15,9 +15,8 @@ import time
 import zlib
 from pathlib import Path
 
-from build_walk import is_sound, recorded
-
 import whence
+from build_walk import is_sound, recorded
 from whence.event.vocabularies.simulation import Decision
 
 RUNS = ("one", "two")
@@ -68,7 +67,10 @@ def emit_for_ever(run: str, pipe: int, seed: int) -> None:
         if shape == 0:
             size = dice.randrange(2, 6)
             with whence.batch():
-                refs = [whence.log("in_batch", {"batch": f"{seed}-{n}", "size": size, **a_payload(n, dice)}) for _ in range(size)]
+                refs = [
+                    whence.log("in_batch", {"batch": f"{seed}-{n}", "size": size, **a_payload(n, dice)})
+                    for _ in range(size)
+                ]
             tell(pipe, f"e {run} " + " ".join(f"{ref.id} {ref.seq}" for ref in refs if ref))
             continue
         if shape < 4:
@@ -133,7 +135,9 @@ def main() -> None:
         run = random.Random(seed + n).choice([*RUNS, f"new-{n}"])
         told = kill_once(directory, run, durability, seed + n)
         began = [int(line[2]) for line in told if line[0] == "R"]
-        assert not began or began[0] > greatest.get(run, 0), f"round {n}: {run} begins at {began[0]} after {greatest[run]}"
+        assert not began or began[0] > greatest.get(run, 0), (
+            f"round {n}: {run} begins at {began[0]} after {greatest[run]}"
+        )
         emitted += sum(line[0] == "e" for line in told)
         new = safe_of(told, durability)
         safe |= new
