@@ -112,6 +112,17 @@ def test_a_suppressed_action_builds_no_payload_and_hands_its_cause_on(start: Sta
     assert dict(causes(recorded()))["decision a price"] == ["turn_start"]
 
 
+def test_a_suppressed_action_hands_on_what_it_looked_at(start: Start, recorded: Recorded) -> None:
+    """No chain is cut by verbosity."""
+    start(verbosity="decision")
+    story = Story()
+    with story.turn(1):
+        story.decision("price", agent="b")
+        with story.action("buy", agent="a", looked_at=[("b", "price")]):
+            story.decision("sell", agent="a")
+    assert dict(causes(recorded()))["decision a sell"] == ["turn_start", "decision b price"]
+
+
 def test_plain_events_spans_and_because_take_part(start: Start, recorded: Recorded) -> None:
     """Inside an action a plain emit is caused by it; inside `because` the story's own events are caused by that."""
     start()

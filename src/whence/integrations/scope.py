@@ -29,7 +29,7 @@ class Teller(Protocol):
 class Scope:
     """An event that was told. As a context manager it is the cause of everything recorded inside.
 
-    `event`: its reference, or None where verbosity suppressed it; what is inside is then caused by what is around it.
+    `event`: its reference. Where verbosity suppressed it, what is inside has its causes instead.
     `agent`: the name of whose doing everything inside is.
     """
 

@@ -30,7 +30,7 @@ from whence.event.vocabularies.simulation import (
 from whence.event.vocabularies.workflow import ProviderCalled
 from whence.integrations.scope import LlmCall, Scope, current_scope
 from whence.integrations.watch import Watch
-from whence.record.causes import EventRef, OneCause, ambient
+from whence.record.causes import EventRef, OneCause, ambient, through
 from whence.record.configure import current_run
 from whence.record.run import Run
 
@@ -245,10 +245,13 @@ class Story:
         instead: EventRef | None = None,
     ) -> Scope:
         run, who = self.run, self._who(agent)
-        if not run.passes(model.kind, who, model.severity):
-            return self._scope(None, agent)
+        passes = run.passes(model.kind, who, model.severity)
+        if not passes and not looked_at:
+            return self._scope(instead, agent)
         causes: list[OneCause] = [instead] if instead is not None else self._in_force()
         causes.extend(self._looked(one) for one in looked_at)
+        if not passes:
+            return self._scope(through(causes), agent)
         turn = self._turn[0]
         event = run.emit(model, lambda: {"turn": turn, **fields()}, agent=who, caused_by=causes)
         return self._scope(event, agent)
@@ -284,9 +287,11 @@ class Story:
         return scope.agent if scope is not None else None
 
     def _name(self, agent: Any) -> str | None:
-        if agent is None or agent == WORLD or (self._watch is not None and agent is self._watch.world):
+        if isinstance(agent, str):
+            return agent or None
+        if agent is None or (self._watch is not None and agent is self._watch.world):
             return None
-        return agent if isinstance(agent, str) else name_of(agent)
+        return name_of(agent)
 
     def _remember(self, agent: str | None, variable_name: str, event: EventRef) -> None:
         self._set_by[agent, variable_name] = event
