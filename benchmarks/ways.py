@@ -4,8 +4,10 @@ Each records the same action: who, when in the story, what, with which details. 
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -174,7 +176,7 @@ def _eliot(directory: Path) -> Way:
     return Way(emit, file.flush, file.close)
 
 
-def _json(directory: Path) -> Way:
+def _json(directory: Path, *, durable: bool = False) -> Way:
     file = (directory / "plain.jsonl").open("a")
 
     def emit(items: Iterable[Sample]) -> None:
@@ -188,6 +190,9 @@ def _json(directory: Path) -> Way:
                 "action_payload": details,
             }
             file.write(json.dumps(line) + "\n")
+            if durable:
+                file.flush()
+                os.fdatasync(file.fileno())
 
     return Way(emit, file.flush, file.close)
 
@@ -207,5 +212,6 @@ WAYS: Final[dict[str, Callable[[Path], Way]]] = {
     "batch_noop": _sdk(lambda _: BatchLogRecordProcessor(_NoExporter())),
     "eliot": _eliot,
     "json": _json,
+    "json_durable": partial(_json, durable=True),
 }
 """Each way by name; opened on an empty directory."""

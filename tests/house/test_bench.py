@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ROWS = {
     "Microseconds an event costs": 14,
-    "Microseconds until one call returns": 2,
+    "Microseconds until one call returns": 3,
     "CPU microseconds to encode": 3,
     "A burst of": 6,
     "Events on disk after kill -9": 5,
