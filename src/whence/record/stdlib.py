@@ -36,6 +36,10 @@ class RecordingHandler(logging.Handler):
     """Sends stdlib log records through the global OpenTelemetry logger provider. Never raises."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        # Python shows a warning that no handler hears on stderr. That ours hears it must not make it vanish there.
+        unheard = logging.lastResort
+        if unheard is not None and record.levelno >= unheard.level and self._is_alone(record.name):
+            unheard.handle(record)
         if record.name.split(".", 1)[0] in _OWN:
             return
         try:
@@ -53,6 +57,14 @@ class RecordingHandler(logging.Handler):
             )
         except Exception:  # noqa: BLE001 - logging's own rule: a handler's trouble is shown, not raised
             self.handleError(record)
+
+    def _is_alone(self, name: str) -> bool:
+        heard: logging.Logger | None = logging.getLogger(name)
+        while heard is not None:
+            if any(handler is not self for handler in heard.handlers):
+                return False
+            heard = heard.parent
+        return True
 
 
 def attach(handler: RecordingHandler) -> None:
