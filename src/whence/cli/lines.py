@@ -13,7 +13,10 @@ from whence.event import names
 from whence.event.flat import format_time, plain
 from whence.event.kinds import Severity
 from whence.event.model import Event
+from whence.event.plain import brief
 
+_OURS: Final = "whence"
+_INSTRUMENTATIONS: Final = "opentelemetry.instrumentation"
 _MARKS: Final[dict[str, str]] = {
     "milestone": "◆",
     "decision": "◇",
@@ -65,15 +68,20 @@ def style_of(event: Event) -> Style | None:
 
 
 def lane_of(event: Event) -> str:
-    """Whose event it is: agent and task where given, else its stage, else what emitted it."""
+    """Whose event it is: agent and task where given, else its stage, else its source or, where that only says which library
+    recorded it, the service."""
     parts = [part for part in (event.agent, event.task or event.stage) if part]
-    return safe("/".join(parts) or event.source or str(event.resource.get(names.SERVICE_NAME, "")))
+    service = str(event.resource.get(names.SERVICE_NAME) or "")
+    source = event.source or ""
+    if service and (source == _OURS or source.startswith(_INSTRUMENTATIONS)):
+        source = service
+    return safe("/".join(parts) or source or service)
 
 
 def value_text(value: Any) -> str:
     """A recorded value as people write it: text bare, whole floats without their `.0`, the rest as JSON; cut where long."""
-    if isinstance(value, float):
-        return f"{value:.10g}"
+    if isinstance(value, (bool, float)):
+        return brief(value)
     return cut(safe(value) if isinstance(value, str) else to_json(plain(value)), _SHOWN_VALUE)
 
 
