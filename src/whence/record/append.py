@@ -93,8 +93,8 @@ class Appender:
         if pending:
             pending.clear()
 
-    def append(self, draft: Draft) -> EventRef:
-        """Append one event, at once or, inside a batch, when the batch ends.
+    def append(self, draft: Draft, *, waits: bool = True) -> EventRef:
+        """Append one event, at once or, inside a batch, when the batch ends; a durable one `waits` until it is on disk.
 
         Raises ConflictError for another `expected_seq`, and StorageError where a durable append did not reach the disk.
         """
@@ -115,7 +115,8 @@ class Appender:
         ref = draft.ref
         assert ref is not None
         self._afterwards(draft, ref, now)
-        self._await_disk()
+        if waits:
+            self._await_disk()
         return ref
 
     @contextmanager

@@ -6,6 +6,7 @@ recorder that begins plugs its queue in, one that ends takes it out.
 
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,11 +40,15 @@ class MetricPlug(MetricExporter):
     def __init__(self) -> None:
         super().__init__()
         self.sink: Sink | None = None
+        self.lose: Callable[[str, int], None] | None = None
+        """Told the reason and number of data points that the sink did not take."""
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
         try:
             if self.sink is not None:
-                self.sink.store_metrics(metrics_data)
+                refused = self.sink.store_metrics(metrics_data).refused
+                if refused and self.lose is not None:
+                    self.lose("storage", refused)
         except Exception as fault:  # noqa: BLE001 - the law of an exporter
             logger.warning("whence could not store metrics: %r", fault)
             return MetricExportResult.FAILURE

@@ -167,10 +167,10 @@ class Queue:
             logger.warning("whence has ended recording: what is emitted from now on is counted, not recorded")
         return False
 
-    def lose(self, reason: str) -> None:
-        """Count one record that could not be queued at all."""
+    def lose(self, reason: str, records: int = 1) -> None:
+        """Count records that did not come through the queue and are lost."""
         with self._lock:
-            self._count_drop(reason, 1)
+            self._count_drop(reason, records)
             self._mine.place = _LOST
 
     def _has_room(self) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from whence.archive.writer import WriterStatus
 from whence.event import names
 from whence.event.kinds import Kind, Severity, Verbosity
+from whence.otlp.value import faithful_text
 from whence.record import console
 from whence.record.bus import Bus
 from whence.record.forward import Forward, forward_to
@@ -62,7 +63,7 @@ class Recorder:
         """Raises StorageError where the archive cannot be opened, ConfigError where the OTLP exporters are not installed."""
         self.settings = settings
         self.directory = Path(settings.archive).absolute()
-        run = settings.run if settings.run is not None else new_run_id()
+        run = faithful_text(settings.run)[0] if settings.run is not None else new_run_id()
         forward = forward_to(settings)
         self._sink = open_sink(self.directory, settings.writer_options())
         self._providers: Providers = install(run, settings.service, settings.metrics)
@@ -93,6 +94,7 @@ class Recorder:
         found.spans.queue = found.logs.queue = self._queue
         if found.metrics is not None:
             found.metrics.sink = self._sink
+            found.metrics.lose = self._queue.lose
 
     def _unplug(self) -> None:
         """The queue stays: once closed, it counts what comes after the end, and says so once."""
@@ -106,6 +108,7 @@ class Recorder:
     def open_run(self, id: str, *, verbosity: Verbosity | str | None = None) -> Run:
         """The run of that id, begun if it is new to this process. One that the archive already has goes on: its sequence
         numbers continue, its idempotency keys still count. As a context manager it is the current run inside."""
+        id = faithful_text(id)[0]  # as it will stand in the archive, where its numbers are looked for
         known = self._runs.get(id)
         if known is not None:
             return known
@@ -169,9 +172,7 @@ class Recorder:
         reason = closed.reason if closed else None
         if unwritten and reason is None:
             reason = f"{unwritten} records were still queued when the time was up"
-        sink, dropped = self._sink.status, self._queue.dropped
-        elsewhere = sink.refused - dropped.get("storage", 0)  # metrics do not pass through the queue
-        self._report = ShutdownReport(sink.stored - held, dropped, unwritten + held + elsewhere, reason)
+        self._report = ShutdownReport(self._sink.status.stored - held, self._queue.dropped, unwritten + held, reason)
         if not self._report.complete:
             logger.warning("whence could not record everything: %s", self._report)
         return self._report

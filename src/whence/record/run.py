@@ -1,5 +1,6 @@
 """A run: where an application emits its own events. Each becomes one OpenTelemetry log record with an event name."""
 
+import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from typing import Any, Final
 
 from opentelemetry import context
 
-from whence.errors import EventError
+from whence.errors import EventError, StorageError
 from whence.event import names
 from whence.event.kinds import ALWAYS, Kind, Severity, Verbosity
 from whence.event.misfits import nearest
@@ -20,6 +21,8 @@ from whence.record.bus import Bus
 from whence.record.causes import Causes, EventRef, ambient, ambient_correlation, causes_of, through
 from whence.record.otel import Logger
 from whence.record.queue import Queue
+
+logger = logging.getLogger("whence.record")
 
 _COMMON: Final = {
     "agent": names.AGENT,
@@ -277,7 +280,9 @@ class Run:
         expected_seq: int | None = None,
         audit: bool = False,
         extra: Mapping[str, Any] | None = None,
+        waits: bool = True,
     ) -> EventRef:
+        """`waits`: with `durable`, until it is on disk."""
         ctx = context.get_current()
         if caused_by is not None:
             causes = causes_of(caused_by)
@@ -321,7 +326,8 @@ class Run:
                 attributes,
                 idempotency_key,
                 expected_seq,
-            )
+            ),
+            waits=waits,
         )
 
     @contextmanager
@@ -340,20 +346,18 @@ class Run:
 
     # --- its beginning and end --------------------------------------------------------------------------------------------
 
-    def start(self, payload: Mapping[str, Any]) -> EventRef | None:
+    # They wait for no disk: one in trouble must keep a program neither from beginning nor from ending.
+
+    def start(self, payload: Mapping[str, Any]) -> EventRef:
         """Record that the run began in this process."""
-        return self.log(names.TYPE_RUN_STARTED, payload, kind=Kind.MILESTONE)
+        return self._append(names.TYPE_RUN_STARTED, Kind.MILESTONE, {}, to_plain(payload), waits=False)
 
     def close(self, status: str = "ok", payload: Mapping[str, Any] | None = None) -> None:
         """Record that the run is over in this process, with how it ended. The second call does nothing."""
         if not self._closed:
             self._closed = True
-            self.log(
-                names.TYPE_RUN_FINISHED,
-                {"events": self.last_seq, **(payload or {})},
-                kind=Kind.MILESTONE,
-                status=status,
-            )
+            told = to_plain({"events": self.last_seq, **(payload or {})})
+            self._append(names.TYPE_RUN_FINISHED, Kind.MILESTONE, {"status": status}, told, waits=False)
 
     def __enter__(self) -> "Run":
         self._tokens.append(_current.set(self))
@@ -362,7 +366,10 @@ class Run:
     def __exit__(self, kind: object, exception: BaseException | None, trace: object) -> None:
         _current.reset(self._tokens.pop())
         if exception is not None:
-            self.error(exception)
+            try:
+                self.error(exception)
+            except StorageError as trouble:
+                logger.warning("whence could not record how run %r failed: %s", self.id, trouble)
         self.close("failed" if exception is not None else "ok")
 
 
