@@ -135,12 +135,13 @@ class Page:
         `times`: its least and greatest, 0 for none.
         """
         limits = self._limits
-        if self._count + records > limits.records_per_line and self._count:
+        if self._count and self._count + records > limits.records_per_line:
             self._close()
         found = self._find(resource, scope)
         size = len(data) + 1 + (0 if found else self._new_size(resource, scope))
-        if self._size + size > limits.line_bytes and self._count:
+        if self._count and self._size + size > limits.line_bytes:
             self._close()
+            size += self._new_size(resource, scope) if found else 0
             found = None
         (found or self._open(resource, scope)).append(data)
         self._size += size

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from whence.event import names
 from whence.otlp.record_text import TIME_MAX, is_projection
-from whence.otlp.value import as_text, faithful, faithful_items, faithful_text
+from whence.otlp.value import as_text, faithful, faithful_items, faithful_text, said_lossy
 
 _TRACE_ID_MAX: Final = (1 << 128) - 1
 _SPAN_ID_MAX: Final = (1 << 64) - 1
@@ -107,9 +107,7 @@ def _attributes(values: Mapping[Any, Any] | None, depth: int, lossy: list[str]) 
     items, more = faithful_items(values or {}, depth)
     lossy += more
     if lossy:
-        said = items.pop(names.LOSSY, None)
-        before = [as_text(name) for name in said] if isinstance(said, list) else []
-        items[names.LOSSY] = list(dict.fromkeys([*before, *lossy]))
+        items[names.LOSSY] = said_lossy(items.pop(names.LOSSY, None), lossy)
     return items
 
 

@@ -17,7 +17,7 @@ import orjson
 from whence.event import names
 from whence.event.ids import parse_span_id
 from whence.event.kinds import Severity
-from whence.otlp.value import any_value, double, faithful, plain_value
+from whence.otlp.value import any_value, double, faithful, faithful_items, plain_value, said_lossy
 
 AS_SPAN_EVENT: Final = "span_event"
 AS_SPAN: Final = "span"
@@ -46,45 +46,36 @@ def projected(
     `severity`: its number, or the short name of one. `source`: the name of the log's instrumentation scope, where the
     span's is another. Values are kept or lost exactly as in the archive.
     """
+    kept, same = faithful(body)
+    lossy = [] if same else [names.BODY]
     values = dict(attributes)
-    description = described(values, body)
+    description = described(values, kept)
     if source is not None:
         values.setdefault(names.SOURCE, source)
-    flat: dict[str, Flat] = {}
-    nested, lossy = [], []
-    for key, value in values.items():
-        kept, same = faithful(value)
-        if not same:
-            lossy.append(key)
-        if _is_flat(kept):
-            flat[key] = kept
-        else:
-            flat[key] = json_text(kept)
-            nested.append(key)
-    flat[names.PROJECTION] = mark
-    if description is not None:
-        flat[names.PROJECTED_DESCRIPTION], same = faithful(description)
-        if not same:
-            lossy.append(names.BODY)
-    if (name := _severity_name(severity)) is not None:
-        flat[names.PROJECTED_SEVERITY] = name
+    items, more = faithful_items(values)
+    lossy += more
+    nested = [key for key, value in items.items() if not _is_flat(value)]
+    flat: dict[str, Flat] = {**items, **{key: json_text(items[key]) for key in nested}, names.PROJECTION: mark}
     if nested:
         flat[names.PROJECTED_JSON] = nested
     if lossy:
-        before = [str(name) for name in values.get(names.LOSSY) or ()]
-        flat[names.LOSSY] = list(dict.fromkeys([*before, *lossy]))
+        flat[names.LOSSY] = said_lossy(items.get(names.LOSSY), lossy)
+    if description is not None:
+        flat[names.PROJECTED_DESCRIPTION] = description
+    if (name := _severity_name(severity)) is not None:
+        flat[names.PROJECTED_SEVERITY] = name
     return flat
 
 
 def described(attributes: dict[str, Any], body: Any) -> str | None:
-    """A log record's body as its description, or, where it is not text, put among the attributes.
+    """A log record's faithful body as its description, or, where it is not text, put among the attributes.
 
     Where an attribute has that name already, the description is the body's JSON text.
     """
     if body is None or isinstance(body, str):
         return body
     if names.BODY in attributes:
-        return json_text(faithful(body)[0])
+        return json_text(body)
     attributes[names.BODY] = body
     return None
 

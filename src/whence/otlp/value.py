@@ -80,6 +80,12 @@ def _faithful_items(values: Mapping[Any, Any], depth: int, above: tuple[int, ...
     return items, lossy
 
 
+def said_lossy(before: Any, now: Sequence[str]) -> list[str]:
+    """What a record names as lossy: what it was said to be before it came here, and what is found now, each once."""
+    said = [as_text(name) for name in before] if isinstance(before, list) else []
+    return list(dict.fromkeys([*said, *now]))
+
+
 def faithful_text(text: str) -> tuple[str, bool]:
     """Text that UTF-8 can hold, a lone surrogate written as the six characters `\\udXXX`; and whether it is as it was."""
     try:
@@ -150,9 +156,9 @@ def double(value: float) -> float | str:
 def plain_value(written: Any, depth: int = READ_DEPTH) -> Any:
     """The Python value of an AnyValue; of one without any known field, None.
 
-    Liberal in what it takes, as receivers must be: 64-bit integers as text or number, also beyond 64 bits (the official
-    JSON exporter writes them), non-finite doubles as text, any base64. Raises ValueError, TypeError, AttributeError or
-    OverflowError for what no AnyValue can be.
+    Liberal in what it takes, as receivers must be: 64-bit integers as text or number, non-finite doubles as text, any
+    base64. An integer beyond 64 bits, which the official JSON exporter writes as one, becomes the text we would have
+    written. Raises ValueError, TypeError, AttributeError or OverflowError for what no AnyValue can be.
     """
     for name, value in written.items():
         if value is None:  # protobuf's JSON mapping: a null field is an absent one
@@ -160,7 +166,7 @@ def plain_value(written: Any, depth: int = READ_DEPTH) -> Any:
         if name == "stringValue":
             return value if type(value) is str else _text(value)
         if name == "intValue":
-            return whole(value)
+            return _whole_or_digits(value)
         if name == "boolValue":
             return _truth(value)
         if name == "doubleValue":
@@ -195,7 +201,7 @@ def plain_attributes(written: Any, depth: int = READ_DEPTH) -> dict[str, Any]:
         elif "stringValue" in value and type(text := value["stringValue"]) is str:
             found[key] = text
         elif "intValue" in value and type(digits := value["intValue"]) is str:
-            found[key] = int(digits)
+            found[key] = number if INT_MIN <= (number := int(digits)) <= INT_MAX else decimal(number)
         else:
             found[key] = plain_value(value, depth)
     return found
@@ -211,6 +217,11 @@ def whole(value: Any) -> int:
     if kind is float and value.is_integer():
         return int(value)
     raise TypeError(f"expected a whole number, not {value!r:.40}")
+
+
+def _whole_or_digits(value: Any) -> int | str:
+    number = whole(value)
+    return number if INT_MIN <= number <= INT_MAX else decimal(number)
 
 
 def _truth(value: Any) -> bool:
