@@ -71,15 +71,6 @@ class ArchiveMachine(RuleBasedStateMachine):
     def recover(self) -> None:
         assert not [repair for repair in recover(self.directory, compress_over=0) if repair.kind == "failed"]
 
-    @rule()
-    def directory_is_moved_by_a_backup(self) -> None:
-        """Copying an archive that is being written gives an archive."""
-        copy = self.directory.with_name(self.directory.name + "-copy")
-        assert self.writer.sync(20)
-        shutil.copytree(self.directory, copy, ignore=shutil.ignore_patterns("*.tmp"), ignore_dangling_symlinks=True)
-        recover(copy)
-        shutil.rmtree(copy)
-
     @invariant()
     def reads_what_was_written(self) -> None:
         if not hasattr(self, "directory"):

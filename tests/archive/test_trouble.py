@@ -46,7 +46,7 @@ def fill(directory: Path) -> Path:
 @pytest.mark.linux_root
 def test_a_full_disk_is_waited_out(mount, caplog: pytest.LogCaptureFixture) -> None:
     """Lines are held while the disk is full and written in order, once each, when there is room again; cycle after cycle."""
-    disk = mount("size=512k")
+    disk = mount("size=4m")
     writer = ArchiveWriter(disk / "archive", QUICK)
     n = 0
     with caplog.at_level(logging.WARNING, "whence.archive"):

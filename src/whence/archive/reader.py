@@ -206,19 +206,39 @@ def signal_of_line(data: bytes) -> Signal | None:
     return next((signal for key, signal in _KEYS if isinstance(line, dict) and key.decode()[1:-1] in line), None)
 
 
+Seen = dict[tuple[str, str], tuple[Stem | None, list[str]]]
+"""By group and stem: the parts of the name, if it is ours, and the endings found."""
+
+
 def list_segments(root: Path, only: str | None = None) -> list[Segment]:
     """Every file of lines below a directory at any depth, or the one file `only` in it; in reading order."""
-    seen: dict[tuple[str, str], tuple[Stem | None, list[str]]] = {}
+    seen: Seen = {}
+    _list(root, only, seen)
+    if only is None and _has_gap(seen):
+        # A directory is not read in one instant: a segment begun meanwhile may be missed and the one after it found.
+        _list(root, only, seen)
+    segments = [Segment(root, group, stem, name, tuple(endings)) for (group, stem), (name, endings) in seen.items()]
+    return sorted(segments, key=lambda segment: segment.order)
+
+
+def _has_gap(seen: Seen) -> bool:
+    """Whether a number is missing in a writer's segments: missed by the listing, or really gone."""
+    chains: dict[tuple[str, str, str], list[int]] = {}
+    for (group, _), (name, _) in seen.items():
+        if name:
+            chains.setdefault((group, name.signal, name.writer), []).append(name.n)
+    return any(max(numbers) != len(numbers) for numbers in chains.values())
+
+
+def _list(root: Path, only: str | None, seen: Seen) -> None:
     for path, folders, files in os.walk(root):
         group = "" if path == str(root) else Path(path).relative_to(root).as_posix()
         folders[:] = [] if only else sorted(folders)
         for file in files if only is None else [only]:
             _note(seen, group, file)
-    segments = [Segment(root, group, stem, name, tuple(endings)) for (group, stem), (name, endings) in seen.items()]
-    return sorted(segments, key=lambda segment: segment.order)
 
 
-def _note(seen: dict[tuple[str, str], tuple[Stem | None, list[str]]], group: str, file: str) -> None:
+def _note(seen: Seen, group: str, file: str) -> None:
     base, dot, rest = file.partition(".jsonl")
     if not dot:
         # A seal counts too: its segment may have changed from plain to compressed while the directory was being listed.
