@@ -109,9 +109,7 @@ def test_a_declarative_configuration_file_can_name_the_exporters(tmp_path: Path)
                     archive: {tmp_path}/archive
         """)
     )
-    run(
-        tmp_path, "opentelemetry-instrument", sys.executable, "app.py", OTEL_CONFIG_FILE=str(tmp_path / "otel.yaml")
-    )
+    run(tmp_path, "opentelemetry-instrument", sys.executable, "app.py", OTEL_CONFIG_FILE=str(tmp_path / "otel.yaml"))
     assert has_all_three_signals(tmp_path / "archive")
 
 
@@ -178,3 +176,21 @@ def test_an_exporter_that_is_shut_down_takes_nothing_more(tmp_path: Path) -> Non
         pass
     assert exporter.export([span]) is SpanExportResult.FAILURE  # type: ignore[list-item]
     assert not (tmp_path / "archive").exists()
+
+
+def test_a_service_under_whence_run_that_is_told_to_stop_ends_its_run_in_order(tmp_path: Path) -> None:
+    """SIGTERM, as systemd and containers send it: everything emitted is there, and the run reads as stopped."""
+    waiting = 'import signal, whence\nwhence.log("up")\nprint("ready", flush=True)\nwhile True:\n    signal.pause()\n'
+    (tmp_path / "service.py").write_text(waiting)
+    command = ["whence", "run", "-a", "archive", "--run", "s", "--", sys.executable, "service.py"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, text=True
+    ) as service:
+        assert service.stdout is not None
+        assert service.stdout.readline() == "ready\n"
+        service.terminate()
+        assert service.wait(60) == 143
+    found = events(tmp_path / "archive")
+    assert "up" in found
+    assert found[names.TYPE_RUN_FINISHED].status == "stopped"

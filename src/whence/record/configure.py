@@ -95,7 +95,8 @@ def _unconfigured() -> Run:
 # --- the ends of a process ----------------------------------------------------------------------------------------------
 
 _watching = False
-_failed = False
+_ending = "ok"
+"""How the process comes to its end: `ok`, `failed` by an uncaught exception, or `stopped` by SIGTERM."""
 
 
 def _watch_exit() -> None:
@@ -112,8 +113,8 @@ def _watch_exit() -> None:
     previous = sys.excepthook
 
     def hook(kind: type[BaseException], exception: BaseException, trace: TracebackType | None) -> None:
-        global _failed
-        _failed = True
+        global _ending
+        _ending = "failed"
         if not issubclass(kind, KeyboardInterrupt):
             _record_uncaught(exception, "uncaught exception")
         previous(kind, exception, trace)
@@ -146,7 +147,7 @@ def _record_uncaught(exception: BaseException, description: str) -> None:
 
 def _at_exit() -> None:
     if _recorder is not None:
-        _recorder.shutdown(status="failed" if _failed else "ok")
+        _recorder.shutdown(status=_ending)
 
 
 def _after_fork() -> None:
@@ -183,8 +184,8 @@ def _turn_sigterm_into_exit() -> None:
 
 
 def _exit_orderly(number: int, frame: FrameType | None) -> None:
-    global _failed
-    _failed = True  # it was told to stop before its end
+    global _ending
+    _ending = "stopped"
     raise SystemExit(128 + number)
 
 

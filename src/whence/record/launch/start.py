@@ -21,7 +21,8 @@ OURS: Final = frozenset({"logging"})
 def environment_for(given: Mapping[str, str], archive: Path, run: str | None) -> dict[str, str]:
     """The environment of a program under `whence run`: where to record, under which run, and this folder on its path.
 
-    The exporter variables serve programs that set OpenTelemetry up themselves, by `opentelemetry-instrument` or in code.
+    What the user has set counts before all but where and what this run is. SIGTERM, by which services are stopped, ends the
+    run in order, unless the program handles it itself. The exporter variables serve programs that set OpenTelemetry up themselves, by `opentelemetry-instrument` or in code.
     """
     run = run or given.get("WHENCE_RUN") or new_run_id()
     path = [str(FOLDER), *filter(None, [given.get("PYTHONPATH")])]
@@ -30,6 +31,7 @@ def environment_for(given: Mapping[str, str], archive: Path, run: str | None) ->
         "OTEL_TRACES_EXPORTER": "whence",
         "OTEL_LOGS_EXPORTER": "whence",
         "OTEL_METRICS_EXPORTER": "whence",
+        "WHENCE_HANDLE_SIGTERM": "true",
         **given,
         "WHENCE_ARCHIVE": str(archive.absolute()),
         "WHENCE_RUN": run,
