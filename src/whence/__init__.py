@@ -136,6 +136,10 @@ def __getattr__(name: str) -> Any:
         return import_module("whence.version").VERSION
     if name not in _MODULE:
         raise AttributeError(f"module 'whence' has no attribute {name!r}")
+    if _MODULE[name].startswith("whence.record."):
+        # All of it at once: a thread that is importing when the program forks leaves the child a lock that is never released.
+        for module in _WHERE:
+            import_module(module)
     value = getattr(import_module(_MODULE[name]), name)
     globals()[name] = value
     return value
