@@ -1,0 +1,163 @@
+"""Making sidecars: the lines of a segment decoded once, into columns, and put on disk beside it.
+
+The law: contents before names. A build can be cut off anywhere, repeated, and run by several processes at once; where the
+disk takes no sidecar, the columns are kept in memory instead and the answers are the same.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whence.archive import names
+from whence.archive.folder import sync_folder_at
+from whence.archive.reader import Segment
+from whence.archive.scan import Problem
+from whence.causality.graph import process_of
+from whence.errors import DataError
+from whence.index.columns import SCHEMA, VERSION, Row, batch_of
+from whence.index.sidecar import Note, file_crc, load_note, note_path, parquet_path, source_of, write_note
+from whence.otlp.decode import decode
+
+ROWS_AT_ONCE: Final = 1 << 14
+"""Rows of a row group: what is read to look at one of them, and what one bloom filter covers."""
+_BLOOMS: Final = ("id", "trace_id", "span_id", "correlation")
+_DICTIONARIES: Final = [
+    "type", "kind", "source", "run", "agent", "task", "stage", "status", "correlation", "resource", "scope", "schema",
+    "trace_id", "span_id", "parent_span_id", "signal", "_stem", "_process",
+]  # fmt: skip
+
+
+@dataclass(slots=True)
+class Reading:
+    """How far the lines of a segment were read, and what was found besides events."""
+
+    segment: Segment
+    end: int
+    """The plain offset behind the last whole line that was read."""
+    problems: list[Problem]
+    rows: int = 0
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The events behind `end`, decoded, in batches; `end` moves on with them."""
+        rows: list[Row] = []
+        for line in self.segment.lines(self.problems, start=self.end):
+            if line.place.offset < self.end:
+                continue
+            try:
+                found = decode(line.data, line.place)
+            except DataError as fault:
+                self._tell(line.place.offset, len(line.data), str(fault))
+            else:
+                for sentence in found.bad:
+                    self._tell(line.place.offset, len(line.data), sentence)
+                rows += [Row(event, line.place.offset, nth) for nth, event in enumerate(found.events)]
+            self.end = line.place.offset + len(line.data) + 1
+            while len(rows) >= ROWS_AT_ONCE:
+                yield self._batch(rows[:ROWS_AT_ONCE])
+                rows = rows[ROWS_AT_ONCE:]
+        if rows:
+            yield self._batch(rows)
+
+    def _batch(self, rows: list[Row]) -> pa.RecordBatch:
+        self.rows += len(rows)
+        return batch_of(rows, self.segment.stem, process_of)
+
+    def _tell(self, offset: int, length: int, cause: str) -> None:
+        self.problems.append(Problem(self.segment.stem, offset, length, "bad line", cause))
+
+
+def build_sidecar(segment: Segment) -> Note | None:
+    """Make or bring up to date the sidecar of a segment; what an older one covers is not parsed again.
+
+    None where the disk takes none, or another process is at it.
+    """
+    try:
+        with _locked(segment) as temporary:
+            return None if temporary is None else _build(segment, temporary)
+    except OSError:
+        return None
+
+
+def _build(segment: Segment, temporary: Path) -> Note:
+    old = load_note(segment)
+    source = source_of(segment)
+    try:
+        seal = segment.read_seal()
+    except DataError:
+        seal = None
+    if old is not None and old.sealed == (seal.sha256 if seal else None) and seal is not None:
+        return old
+    reading = Reading(segment, old.bytes if old else 0, old.found() if old else [], old.rows if old else 0)
+    times = [old.first_time, old.last_time] if old and old.rows else []
+    metadata = {"whence.version": str(VERSION), "whence.sealed": seal.sha256 if seal else ""}
+    with pq.ParquetWriter(temporary, SCHEMA.with_metadata(metadata), **_options()) as writer:
+        if old:
+            for batch in pq.ParquetFile(parquet_path(segment)).iter_batches(ROWS_AT_ONCE):
+                writer.write_batch(batch.cast(SCHEMA), row_group_size=ROWS_AT_ONCE)
+        for batch in reading.batches():
+            writer.write_batch(batch, row_group_size=ROWS_AT_ONCE)
+            of = batch.column("time").to_numpy()
+            times += [int(of.min()), int(of.max())]
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    found = temporary.stat()
+    note = Note(
+        stem=segment.stem,
+        sealed=seal.sha256 if seal else None,
+        source=source,
+        bytes=seal.bytes if seal else reading.end,
+        rows=reading.rows,
+        first_time=min(times, default=0),
+        last_time=max(times, default=0),
+        problems=[
+            (problem.segment, problem.offset, problem.length, problem.kind, problem.detail)
+            for problem in reading.problems
+            if seal or source or problem.offset < reading.end
+        ],
+        size=found.st_size,
+        modified=found.st_mtime_ns,
+        crc32=file_crc(temporary),
+    )
+    with suppress(FileNotFoundError):
+        note_path(segment).unlink()
+    temporary.rename(parquet_path(segment))
+    sync_folder_at(temporary.parent)
+    write_note(segment, note)
+    return note
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": _DICTIONARIES,
+        "bloom_filter_options": {name: {"ndv": ROWS_AT_ONCE, "fpp": 0.01} for name in _BLOOMS},
+    }
+
+
+@contextmanager
+def _locked(segment: Segment) -> Iterator[Path | None]:
+    """The name to write to, ours alone while this lasts; None while another process has it. Raises OSError."""
+    path = parquet_path(segment)
+    temporary = path.with_name(path.name + names.TEMPORARY)
+    fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, names.FILE_MODE)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = os.fstat(fd).st_ino == temporary.stat().st_ino
+        except (BlockingIOError, FileNotFoundError):
+            mine = False
+        yield temporary if mine else None
+    finally:
+        if mine:
+            with suppress(OSError):
+                if os.fstat(fd).st_ino == temporary.stat().st_ino:
+                    temporary.unlink()
+        os.close(fd)
