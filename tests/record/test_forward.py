@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 from opentelemetry import trace
-from otlp_receiver import Receiver, attributes_of
 
 import whence
+from otlp_receiver import Receiver, attributes_of
 from whence import ConfigError, Event, Severity
 from whence.event import names
 from whence.otlp.decode import Place, events_of

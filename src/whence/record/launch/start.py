@@ -22,7 +22,8 @@ def environment_for(given: Mapping[str, str], archive: Path, run: str | None) ->
     """The environment of a program under `whence run`: where to record, under which run, and this folder on its path.
 
     What the user has set counts before all but where and what this run is. SIGTERM, by which services are stopped, ends the
-    run in order, unless the program handles it itself. The exporter variables serve programs that set OpenTelemetry up themselves, by `opentelemetry-instrument` or in code.
+    run in order, unless the program handles it itself. The exporter variables serve programs that set OpenTelemetry up
+    themselves, by `opentelemetry-instrument` or in code.
     """
     run = run or given.get("WHENCE_RUN") or new_run_id()
     path = [str(FOLDER), *filter(None, [given.get("PYTHONPATH")])]
