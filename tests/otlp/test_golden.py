@@ -1,11 +1,11 @@
-"""Golden lines: what was once written is read for ever as the same events. The files are never edited; new forms get new files."""
+"""Golden lines: what was once written is read for ever as the same events. They are never edited; new forms get new files."""
 
 from pathlib import Path
 
 import orjson
 import pytest
-from build_otlp import strictly
 
+from build_otlp import strictly
 from whence.event.flat import to_flat
 from whence.otlp.decode import Place, decode
 
