@@ -110,6 +110,8 @@ class Segment:
         try:
             fd, form = self.open()
         except OSError as trouble:
+            if self.name and self._path(names.REMOVED).exists():
+                return  # retention removed it since it was listed
             kind: Any = "missing" if isinstance(trouble, FileNotFoundError) else "unreadable"
             problems.append(Problem(self.label, 0, 0, kind, explain(trouble)))
             return

@@ -30,6 +30,7 @@ from whence.archive.seal import (
 from whence.archive.source import line_start
 from whence.archive.tally import Tally
 from whence.archive.terms import explain
+from whence.archive.tombstone import finish_removals
 from whence.errors import DataError, NotFoundError
 from whence.otlp.encode import Line
 
@@ -71,6 +72,8 @@ def recover(directory: Path, *, compress_over: int | None = DEFAULT_OVER) -> lis
 
 
 def _recover_group(folder: int, group: str, compress_over: int | None) -> Iterator[Repair]:
+    for removed in finish_removals(folder):
+        yield Repair(f"{group}/{removed}", "dropped", "what was left of a segment that retention removed")
     files = [found for name in os.listdir(folder) if (found := parse_file(name))]
     plain = {_parsed(found.stem) for found in files if found.kind == "plain"}
     # A seal names the one before it, so a writer's segments are sealed in their order: behind one that another process has

@@ -18,6 +18,7 @@ from whence.archive import frames, names
 from whence.archive.folder import read_whole, sync_file, write_whole
 from whence.archive.names import Stem
 from whence.archive.tally import Tally
+from whence.archive.tombstone import parse_tombstone
 from whence.errors import DataError
 
 VERSION: Final = 1
@@ -98,11 +99,15 @@ def seal_segment(folder: int, stem: Stem, tally: Tally, notes: Mapping[str, Any]
 def _previous(folder: int, stem: Stem) -> str | None:
     if stem.n == 1:
         return None
-    ending = f"-{stem.writer}-{stem.n - 1:06d}{names.SEALED}"
+    before = f"-{stem.writer}-{stem.n - 1:06d}"
     for name in os.listdir(folder):
-        if name.startswith(stem.signal) and name.endswith(ending):
-            with suppress(DataError, FileNotFoundError):
+        if not name.startswith(stem.signal):
+            continue
+        with suppress(DataError, FileNotFoundError):
+            if name.endswith(before + names.SEALED):
                 return parse_seal(read_whole(folder, name)).digest
+            if name.endswith(before + names.REMOVED):
+                return parse_tombstone(read_whole(folder, name)).seal
     return None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from whence.archive import names
 from whence.archive.reader import Segment, list_segments
@@ -18,10 +19,21 @@ from whence.archive.scan import Problem
 from whence.archive.seal import Seal, matches, read_plain
 from whence.archive.source import line_start, open_file
 from whence.archive.terms import explain
+from whence.archive.tombstone import tombstones
 from whence.errors import DataError, NotFoundError
 
 Chain = tuple[str, str, str]
 """Group, signal and writer: their segments are numbered and each seal names the one before."""
+
+
+class Link(NamedTuple):
+    """One segment in its chain: its seal's digest and the digest that names, None where it has no (whole) seal."""
+
+    label: str
+    digest: str | None
+    previous: str | None
+    unsealed: bool
+    """It has lines and no seal at all."""
 
 
 @dataclass(slots=True)
@@ -43,6 +55,8 @@ class Report:
     """Segments being written now, or left by a writer that died: the next writer here seals them. No damage."""
     tails: list[Problem] = field(default_factory=list)
     """Last lines of those that are not whole (yet). No damage."""
+    removed: int = 0
+    """Segments that retention removed: their tombstones are there and fit into the chain of seals."""
     last_seals: dict[str, str] = field(default_factory=dict)
     """The newest seal's digest of each chain, by its segment: what to keep elsewhere as evidence."""
 
@@ -60,8 +74,11 @@ def verify(directory: Path, progress: Callable[[str], None] | None = None) -> Re
     if not root.is_dir():
         raise NotFoundError(f"cannot verify {directory}: there is no such directory")
     report = Report()
-    chains: dict[Chain, dict[int, tuple[Segment, Seal | None]]] = {}
+    chains: dict[Chain, dict[int, Link]] = {}
+    gone = _removed(root, report, chains)
     for segment in list_segments(root):
+        if (segment.group, segment.stem) in gone:
+            continue  # the next start removes what is left of it
         if progress:
             progress(segment.label)
         report.segments += 1
@@ -71,13 +88,32 @@ def verify(directory: Path, progress: Callable[[str], None] | None = None) -> Re
         seal, problems = _check_segment(segment, report)
         report.problems.extend(problems)
         chain = (segment.group, segment.name.signal, segment.name.writer)
-        chains.setdefault(chain, {})[segment.name.n] = (segment, seal)
+        unsealed = seal is None and names.PLAIN in segment.endings and not _path(segment, names.SEALED).exists()
+        digest, previous = (seal.digest, seal.previous) if seal else (None, None)
+        chains.setdefault(chain, {})[segment.name.n] = Link(segment.label, digest, previous, unsealed)
     for links in chains.values():
         report.problems.extend(_check_chain(links))
-        newest = max((n for n, (_, seal) in links.items() if seal), default=None)
-        if newest is not None and (seal := links[newest][1]):
-            report.last_seals[links[newest][0].label] = seal.digest
+        newest = max((n for n, link in links.items() if link.digest), default=None)
+        if newest is not None and (digest := links[newest].digest):
+            report.last_seals[links[newest].label] = digest
     return report
+
+
+def _removed(root: Path, report: Report, chains: dict[Chain, dict[int, Link]]) -> set[tuple[str, str]]:
+    """Put the tombstones into their chains; gives the group and stem of each removed segment."""
+    found = set()
+    for group, stem, tombstone in tombstones(root):
+        label = f"{group}/{stem}" if group else stem
+        if isinstance(tombstone, DataError):
+            report.problems.append(Problem(label + names.REMOVED, 0, 0, "changed", str(tombstone)))
+            continue
+        report.removed += 1
+        found.add((group, stem))
+        name = names.parse_stem(stem)
+        if name is not None:
+            link = Link(label, tombstone.seal, tombstone.previous, False)
+            chains.setdefault((group, name.signal, name.writer), {})[name.n] = link
+    return found
 
 
 def _check_segment(segment: Segment, report: Report) -> tuple[Seal | None, list[Problem]]:
@@ -172,19 +208,18 @@ def _locate(segment: Segment, label: str, seal: Seal) -> list[Problem]:
     ]
 
 
-def _check_chain(links: dict[int, tuple[Segment, Seal | None]]) -> Iterator[Problem]:
+def _check_chain(links: dict[int, Link]) -> Iterator[Problem]:
     numbers = sorted(links)
-    sealed = max((n for n in numbers if links[n][1]), default=0)
-    for before, after in pairwise(numbers):
-        segment, seal = links[after]
+    sealed = max((n for n in numbers if links[n].digest), default=0)
+    for before, after in pairwise([0, *numbers]):
+        link = links[after]
         if after != before + 1:
             detail = f"missing before it: numbers {before + 1} to {after - 1} of its writer"
-            yield Problem(segment.label, 0, 0, "chain", detail)
+            yield Problem(link.label, 0, 0, "chain", detail)
             continue
-        earlier = links[before][1]
-        if seal and earlier and seal.previous != earlier.digest:
-            yield Problem(segment.label, 0, 0, "chain", f"its seal does not name the seal of number {before}")
+        earlier = links[before].digest if before else None
+        if link.digest and earlier and link.previous != earlier:
+            yield Problem(link.label, 0, 0, "chain", f"its seal does not name the seal of number {before}")
     for n in numbers:
-        segment, seal = links[n]
-        if seal is None and n < sealed and names.PLAIN in segment.endings and not _path(segment, names.SEALED).exists():
-            yield Problem(segment.label, 0, 0, "chain", "it has no seal, though later ones of its writer have")
+        if links[n].unsealed and n < sealed:
+            yield Problem(links[n].label, 0, 0, "chain", "it has no seal, though later ones of its writer have")

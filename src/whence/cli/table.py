@@ -39,6 +39,7 @@ COMMANDS: Final = {
         Command("tail", "whence.cli.tail", "tail", "Show events as they are recorded."),
         Command("verify", "whence.cli.upkeep", "verify", "Check every file of the archive."),
         Command("seal", "whence.cli.upkeep", "seal", "Recover what dead processes left, seal and compress."),
+        Command("retain", "whence.cli.retain", "retain", "Remove files whose time is over, as a plan says."),
         Command("import", "whence.cli.importing", "import_files", "Take OTLP JSON Lines files into the archive."),
         Command("export", "whence.cli.export", "export", "Write the archive, or what is chosen of it, in another format."),
         Command("doctor", "whence.cli.doctor", "doctor", "Check the installation, the settings and the archive."),

@@ -65,6 +65,8 @@ def summary(report: Report) -> Iterator[str]:
         yield f"{report.foreign} files of other writers, which have no seal"
     if report.unsealed:
         yield f"{len(report.unsealed)} not sealed yet: being written, or left by a process that died (whence seal)"
+    if report.removed:
+        yield f"{report.removed} removed by retention, as their tombstones say"
     for tail in report.tails:
         yield f"{safe(tail.segment)} at byte {tail.offset}: {safe(tail.detail)}"
 

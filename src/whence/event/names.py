@@ -51,6 +51,8 @@ BAGGAGE_CORRELATION: Final = "whence.correlation"
 TYPE_RUN_STARTED: Final = "whence.run.started"
 TYPE_RUN_FINISHED: Final = "whence.run.finished"
 TYPE_DROPPED: Final = "whence.dropped"
+TYPE_RETAINED: Final = "whence.retained"
+"""An audit event: retention is about to remove files."""
 TYPE_EXCEPTION: Final = "exception"
 
 # --- metrics whence gives of itself -------------------------------------------------------------------------------------

@@ -1,0 +1,124 @@
+"""What stays of a segment that retention removed: `<stem>.gone`, which keeps the chain of seals whole and says why it went.
+
+The law: the tombstone is durable before the first file goes, and whatever of the segment is left after a crash goes at the
+next start. A tombstone that was changed removes nothing.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from whence.archive import names
+from whence.archive.folder import read_whole, write_whole
+from whence.errors import DataError
+
+VERSION: Final = 1
+_SORTED: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tombstone:
+    """A removed segment: what its seal said of it, when it was removed and why."""
+
+    segment: str
+    seal: str
+    """The `digest` of its seal, which the next seal of the chain names."""
+    previous: str | None
+    """The digest that its own seal named."""
+    bytes: int
+    lines: int
+    records: int
+    first_time: int
+    """Nanoseconds since the epoch, the least record time; 0 where no record had one."""
+    last_time: int
+    removed: int
+    """When, in nanoseconds since the epoch."""
+    reason: str
+    version: int = VERSION
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over every field."""
+        return hashlib.sha256(orjson.dumps(asdict(self), option=_SORTED)).hexdigest()
+
+
+def tombstone_text(tombstone: Tombstone) -> bytes:
+    """The tombstone's file: its fields and its digest as JSON."""
+    return orjson.dumps(asdict(tombstone) | {"digest": tombstone.digest}, option=_SORTED) + b"\n"
+
+
+def parse_tombstone(data: bytes) -> Tombstone:
+    """The tombstone that `tombstone_text` wrote. Raises DataError where one bit is different."""
+    try:
+        fields = orjson.loads(data)
+        fields.pop("digest")
+        tombstone = Tombstone(**fields)
+    except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError) as cause:
+        raise DataError(f"cannot read a tombstone: {cause}") from cause
+    if tombstone.version != VERSION:
+        raise DataError(
+            f"cannot read a tombstone of version {tombstone.version!r}: this whence knows version {VERSION}"
+        )
+    if tombstone_text(tombstone) != data:
+        raise DataError("cannot read a tombstone: it was changed after it was written")
+    return tombstone
+
+
+def read_tombstone(folder: int, stem: str) -> Tombstone | None:
+    """The tombstone of a segment, or None where there is none. Raises DataError, OSError."""
+    try:
+        return parse_tombstone(read_whole(folder, stem + names.REMOVED))
+    except FileNotFoundError:
+        return None
+
+
+def write_tombstone(folder: int, tombstone: Tombstone) -> None:
+    """Put it on the device. Raises OSError."""
+    write_whole(folder, tombstone.segment + names.REMOVED, [tombstone_text(tombstone)])
+
+
+def tombstones(root: Path) -> Iterator[tuple[str, str, Tombstone | DataError]]:
+    """Group, stem and tombstone of every removed segment below a directory, or why the tombstone cannot be read."""
+    for path, _, files in os.walk(root):
+        group = "" if path == str(root) else Path(path).relative_to(root).as_posix()
+        for file in sorted(files):
+            stem = file.removesuffix(names.REMOVED)
+            if stem == file or names.parse_stem(stem) is None:
+                continue
+            try:
+                found = parse_tombstone((Path(path) / file).read_bytes())
+                if found.segment != stem:
+                    raise DataError(f"it is the tombstone of {found.segment}")
+                yield group, stem, found
+            except (DataError, OSError) as fault:
+                yield group, stem, fault if isinstance(fault, DataError) else DataError(str(fault))
+
+
+def remove_files(folder: int, stem: str) -> int:
+    """Remove every file of a segment but its tombstone, events first and the seal last; gives how many. Raises OSError."""
+    files = [name for name in os.listdir(folder) if name.startswith(stem + ".") and name != stem + names.REMOVED]
+    for name in sorted(files, key=lambda name: name.endswith(names.SEALED)):
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=folder)
+    if files:
+        os.fsync(folder)
+    return len(files)
+
+
+def finish_removals(folder: int) -> Iterator[str]:
+    """Remove what is left of segments whose removal was begun: each one's stem. Raises OSError."""
+    found = os.listdir(folder)
+    for name in found:
+        stem = name.removesuffix(names.REMOVED)
+        if stem == name or not any(other.startswith(stem + ".") and other != name for other in found):
+            continue
+        with suppress(DataError):
+            tombstone = read_tombstone(folder, stem)
+            if tombstone and tombstone.segment == stem and remove_files(folder, stem):
+                yield stem
