@@ -11,7 +11,7 @@ FLOORS = {
     "errors": 0, "version": 0, "event": 1, "otlp": 2, "filter": 2, "archive": 3, "causality": 4, "index": 5, "export": 6,
     "record": 7, "integrations": 8, "cli": 9,
 }  # fmt: skip
-PURE = ("event", "otlp", "causality")
+PURE = ("event", "otlp", "filter", "causality")
 IMPURE_MODULES = {"time", "os", "socket", "threading", "asyncio", "subprocess", "random", "secrets", "pathlib", "io", "sys"}
 FILES = sorted(SOURCE.rglob("*.py"))
 
