@@ -27,6 +27,8 @@ from whence.otlp.decode import decode
 
 ROWS_AT_ONCE: Final = 1 << 14
 """Rows of a row group: what is read to look at one of them, and what one bloom filter covers."""
+_ROWS_DECODED: Final = 1 << 10
+"""Events that are held as objects at once: the garbage collector looks at each of them again and again."""
 _BLOOMS: Final = ("id", "trace_id", "span_id", "correlation")
 _DICTIONARIES: Final = [
     "type", "kind", "source", "run", "agent", "task", "stage", "status", "correlation", "resource", "scope", "schema",
@@ -47,6 +49,7 @@ class Reading:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The events behind `end`, decoded, in batches; `end` moves on with them."""
         rows: list[Row] = []
+        ready: list[pa.RecordBatch] = []
         for line in self.segment.lines(self.problems, start=self.end):
             if line.place.offset < self.end:
                 continue
@@ -59,11 +62,17 @@ class Reading:
                     self._tell(line.place.offset, len(line.data), sentence)
                 rows += [Row(event, line.place.offset, nth) for nth, event in enumerate(found.events)]
             self.end = line.place.offset + len(line.data) + 1
-            while len(rows) >= ROWS_AT_ONCE:
-                yield self._batch(rows[:ROWS_AT_ONCE])
-                rows = rows[ROWS_AT_ONCE:]
+            if len(rows) >= _ROWS_DECODED:
+                ready.append(self._batch(rows))
+                rows = []
+                if sum(map(len, ready)) >= ROWS_AT_ONCE:
+                    whole = _joined(ready)
+                    yield whole.slice(0, ROWS_AT_ONCE)
+                    ready = [whole.slice(ROWS_AT_ONCE)]
         if rows:
-            yield self._batch(rows)
+            ready.append(self._batch(rows))
+        if ready:
+            yield _joined(ready)
 
     def _batch(self, rows: list[Row]) -> pa.RecordBatch:
         self.rows += len(rows)
@@ -71,6 +80,10 @@ class Reading:
 
     def _tell(self, offset: int, length: int, cause: str) -> None:
         self.problems.append(Problem(self.segment.stem, offset, length, "bad line", cause))
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 
 def build_sidecar(segment: Segment) -> Note | None:

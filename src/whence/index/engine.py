@@ -4,7 +4,7 @@ The law: the answer is that of reading every line, each id once; a part of it is
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ from whence.archive.scan import Problem
 from whence.errors import FilterError
 from whence.event.model import Event
 from whence.index.columns import NAMES, events_of_batch
+from whence.index.ledger import Ledger, open_ledger
 from whence.index.parts import WORTHWHILE, Parts
 from whence.index.store import PLACE, begin_reading, first_line, open_session, run, stream
 from whence.otlp.decode import Place, events_of
@@ -111,6 +112,8 @@ class Engine:
         self._made_of: Any = None
         self._lock = threading.RLock()
         self._edges: list[int] | None = None
+        self._ledger: Ledger | None = None
+        self._ledger_of: Any = None
 
     def problems(self) -> list[Problem]:
         """What had to be skipped in the archive, as far as it was looked at."""
@@ -125,6 +128,27 @@ class Engine:
                 self._session = open_session(self.parts)
                 self._made_of, self._edges = made_of, None
             return self._session.cursor()
+
+    def graph(self) -> Ledger:
+        """The graph of all causes as they are now. It is not to be changed."""
+        with self._lock:
+            self.parts.look()
+            made_of = [part.key for part in self.parts.parts]
+            if self._ledger is None or self._ledger_of != made_of:
+                self._ledger = open_ledger(self.parts)
+                self._ledger_of = made_of
+            return self._ledger
+
+    def load(self, ids: Iterable[str]) -> dict[str, Event]:
+        """The events of these ids, by id; those that are nowhere are left out."""
+        with self._lock:
+            ledger = self.graph()
+            wanted = {id for id in ids if id in ledger}
+            rows = {id: row for id in wanted if (row := ledger.row(id)) is not None}
+            found = {id: ledger.late[id] for id in wanted - rows.keys()}
+            for batch in self.parts.rows_at(sorted(rows.values())):
+                found.update((event.id, event) for event in self._whole(batch))
+            return found
 
     def events(
         self,

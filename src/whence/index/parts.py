@@ -3,12 +3,16 @@
 The law: a look never parses what it has seen before, and every whole line that was there when it began is part of it.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -49,13 +53,22 @@ class Part:
         """What had to be skipped in it."""
         return self.reading.problems
 
-    def columns(self, names: list[str]) -> Iterator[pa.RecordBatch]:
-        """Some columns of all of it, in the order of its lines."""
+    def columns(self, names: list[str], *, tail: bool = True) -> Iterator[pa.RecordBatch]:
+        """Some columns of all of it, in the order of its lines; without `tail`, of what the sidecar covers."""
         if self.note:
             with pq.ParquetFile(self.path) as file:
                 yield from file.iter_batches(ROWS_AT_ONCE * 8, columns=names)
-        for batch in self.tail:
+        for batch in self.tail if tail else ():
             yield batch.select(names)
+
+    def rows_at(self, rows: Sequence[int]) -> Iterator[pa.Table]:
+        """Some rows of the sidecar, given in ascending order."""
+        with pq.ParquetFile(self.path, memory_map=True) as file:
+            sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+            ends = list(accumulate(sizes))
+            for group, of in groupby(rows, lambda row: bisect_right(ends, row)):
+                first = ends[group] - sizes[group]
+                yield file.read_row_group(group).take(pa.array([row - first for row in of]))
 
 
 class Parts:
@@ -65,7 +78,7 @@ class Parts:
         """`keep`: whether sidecars may be written beside the segments; `worthwhile` as `WORTHWHILE`."""
         self.archive = archive
         self.parts: list[Part] = []
-        self._keep = keep
+        self.keep = keep
         self._worthwhile = worthwhile
 
     def look(self) -> bool:
@@ -74,7 +87,7 @@ class Parts:
         known = {part.segment.stem: part for part in self.parts}
         segments = [segment for segment in self.archive.segments() if segment.signal != "metrics"]
         self.parts = [self._part(segment, known.get(segment.stem)) for segment in segments]
-        if self._keep:
+        if self.keep:
             self._build()
         for part in self.parts:
             _read_on(part)
@@ -97,9 +110,25 @@ class Parts:
         pieces = [batch.column(0).to_numpy() for part in self.parts for batch in part.columns([name])]
         return np.concatenate(pieces) if pieces else np.empty(0, np.int64)
 
-    def table(self, names: list[str]) -> pa.Table:
-        """Some columns of everything, in reading order."""
-        batches: Iterable[pa.RecordBatch] = (batch for part in self.parts for batch in part.columns(names))
+    def state(self) -> str:
+        """What tells the sidecars of the archive, all together, from what they were or will be."""
+        notes = [(part.segment.stem, part.note.crc32, part.note.rows) for part in self.parts if part.note]
+        return blake2b(orjson.dumps(notes), digest_size=16).hexdigest()
+
+    def rows_at(self, rows: Sequence[int]) -> Iterator[pa.RecordBatch]:
+        """Some rows of the sidecars, by their number in reading order, given in ascending order."""
+        at = first = 0
+        for part in self.parts:
+            count = part.note.rows if part.note else 0
+            mine = bisect_left(rows, first + count, at)
+            if mine > at:
+                for table in part.rows_at([row - first for row in rows[at:mine]]):
+                    yield from table.combine_chunks().to_batches()
+            at, first = mine, first + count
+
+    def table(self, names: list[str], *, tail: bool = True) -> pa.Table:
+        """Some columns of everything, in reading order; without `tail`, of what sidecars cover."""
+        batches: Iterable[pa.RecordBatch] = (batch for part in self.parts for batch in part.columns(names, tail=tail))
         schema = pa.schema([SCHEMA.field(name) for name in names])
         return pa.Table.from_batches([batch.cast(schema) for batch in batches], schema)
 
