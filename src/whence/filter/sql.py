@@ -37,7 +37,8 @@ from whence.filter.tree import (
     Word,
 )
 
-_NUMBERS: Final = "('BIGINT', 'UBIGINT', 'DOUBLE')"
+NUMBERS: Final = "('BIGINT', 'UBIGINT', 'DOUBLE')"
+"""What DuckDB calls JSON's numbers."""
 _EXACT: Final = 1 << 53
 """Below this, a whole number as floating point compares with any other number as it does itself."""
 _MANY: Final = 100
@@ -260,7 +261,7 @@ def _any(order: str, want: Literal_, place: Place, binder: Binder) -> str:
         return f"({place.text} {order} {binder.add(want)} AND {place.type} = 'VARCHAR')"
     rounded = f"TRY_CAST({place.text} AS DOUBLE) {order} {binder.add(float(want))}::DOUBLE"
     if isinstance(want, float) or abs(want) < _EXACT:
-        return f"({place.type} IN {_NUMBERS} AND {rounded})"
+        return f"({place.type} IN {NUMBERS} AND {rounded})"
     exact = f"TRY_CAST({place.text} AS HUGEINT) {order} {binder.add(want)}::HUGEINT"
     return (
         f"(CASE WHEN {place.type} IN ('BIGINT', 'UBIGINT') THEN {exact} WHEN {place.type} = 'DOUBLE' THEN {rounded} "
