@@ -49,7 +49,7 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if value is None and "or_never" in str(field.metadata):
         return "`never`"
-    if value is None or value == {}:
+    if value is None or value in ({}, ()):
         return ""
     if isinstance(value, Enum):
         return f"`{value.name.lower()}`"

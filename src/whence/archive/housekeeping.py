@@ -9,10 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 
+from whence.archive import names
+from whence.archive.encrypt import encrypt_segment
 from whence.archive.folder import make_folders, open_group, probe
 from whence.archive.journal import Journal
 from whence.archive.names import WARN_SECONDS
+from whence.archive.reader import Segment
 from whence.archive.recovery import recover, recover_segment
+from whence.archive.removal import held_by
 from whence.archive.seal import compress_segment, read_plain, read_seal, seal_segment
 from whence.archive.segment import OpenSegment
 from whence.archive.terms import earliest, explain
@@ -136,13 +140,19 @@ def finish(journal: Journal, segment: OpenSegment) -> None:
         if read_seal(folder, segment.stem.text):
             return  # while its file was closed, another process took it for a dead writer's
         seal = seal_segment(folder, segment.stem, segment.synced, segment.notes)
+        recipients = journal.options.encrypt_to
+        if recipients:
+            over = 0
         if over is None or seal.bytes <= over or segment.poisoned or _is_over(journal):
             return
         try:
             compress_segment(folder, seal, _until_over(journal, segment.fd, seal.bytes))
+            if recipients and not _is_over(journal):
+                whole = Segment(segment.root, segment.group, seal.segment, segment.stem, (names.COMPRESSED,))
+                encrypt_segment(folder, seal.segment, recipients, held_by(whole))
         except (OSError, DataError) as cause:
             with journal.lock:
-                journal.last_error = f"cannot compress {segment.name}: {cause}"
+                journal.last_error = f"cannot compress or encrypt {segment.name}: {cause}"
 
 
 def _until_over(journal: Journal, fd: int, length: int) -> Iterator[bytes]:
@@ -159,7 +169,8 @@ def _is_over(journal: Journal) -> bool:
 
 def _recover(journal: Journal) -> None:
     try:
-        repairs = recover(journal.root, compress_over=journal.options.compress_over)
+        options = journal.options
+        repairs = recover(journal.root, compress_over=options.compress_over, encrypt_to=options.encrypt_to)
     except (NotFoundError, FileNotFoundError):
         return  # the directory was removed meanwhile: the next append makes it again
     except Exception as fault:  # noqa: BLE001 - whatever is left there must not stop this writer

@@ -15,12 +15,14 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from whence.archive import names
+from whence.archive.encrypt import LockedError, open_encrypted, read_envelope
 from whence.archive.names import Signal, Stem, parse_stem
 from whence.archive.scan import Problem, split
 from whence.archive.seal import Seal, parse_seal
 from whence.archive.source import Chunk, chunks, open_file, seek_table
 from whence.archive.terms import explain
 from whence.errors import DataError, NotFoundError, StorageError
+from whence.event.flat import format_time
 from whence.event.model import Event
 from whence.otlp.decode import Place, decode
 
@@ -28,6 +30,7 @@ _ENDINGS: Final = {
     ".jsonl": "",
     ".jsonl.zst": "zst",
     ".jsonl.gz": "gz",
+    ".jsonl.zst.age": "age",
     ".json": "",
     ".json.zst": "zst",
     ".json.gz": "gz",
@@ -94,13 +97,15 @@ class Segment:
         return self.base.with_name(self.base.name + ending)
 
     def open(self) -> tuple[int, str]:
-        """A descriptor and the form (`""`, `zst`, `gz`) it is in. Raises FileNotFoundError, OSError.
+        """A descriptor and the form (`""`, `zst`, `gz`) it is in. Raises FileNotFoundError, LockedError, OSError.
 
         Compression may replace the plain file between two looks, so each form is tried more than once.
         """
-        endings = (names.PLAIN, names.COMPRESSED, ".jsonl.gz") if self.name else self.endings
+        endings = (names.PLAIN, names.COMPRESSED, ".jsonl.gz", names.ENCRYPTED) if self.name else self.endings
         for ending in endings * 2:
             with suppress(FileNotFoundError):
+                if ending == names.ENCRYPTED:
+                    return open_encrypted(self._path(ending)), "zst"
                 return open_file(self._path(ending)), _ENDINGS[ending]
         raise FileNotFoundError(2, "the file is gone", str(self._path(endings[0])))
 
@@ -112,6 +117,9 @@ class Segment:
         except OSError as trouble:
             if self.name and self._path(names.REMOVED).exists():
                 return  # retention removed it since it was listed
+            if isinstance(trouble, LockedError):
+                problems.append(Problem(self.label, 0, 0, "locked", self._locked(trouble)))
+                return
             kind: Any = "missing" if isinstance(trouble, FileNotFoundError) else "unreadable"
             problems.append(Problem(self.label, 0, 0, kind, explain(trouble)))
             return
@@ -132,6 +140,18 @@ class Segment:
             problems.append(Problem(self.label, start, 0, "unreadable", explain(trouble)))
         finally:
             os.close(fd)
+
+    def _locked(self, trouble: LockedError) -> str:
+        """What of the archive is missing in an answer, and what to do."""
+        said = "it is encrypted"
+        with suppress(DataError, OSError):
+            seal, envelope = self.read_seal(), read_envelope(self.base)
+            if envelope:
+                said += f" to {', '.join(envelope.recipients)}"
+            if seal:
+                first, last = format_time(seal.first_time), format_time(seal.last_time)
+                said += f": {seal.records} records from {first} to {last} are not in the answer"
+        return f"{said}; {trouble.strerror}"
 
     def _seal_or_problem(self, problems: list[Problem]) -> Seal | None:
         try:
@@ -177,7 +197,7 @@ class Segment:
             if line.place.offset == offset:
                 return line.data
             break
-        if problems and problems[0].kind in ("missing", "unreadable"):
+        if problems and problems[0].kind in ("missing", "unreadable", "locked"):
             raise StorageError(f"cannot read {self.label}: {problems[0].detail}")
         raise DataError(
             f"cannot read a line of {self.label} at offset {offset}: none begins there; was the place made up?"

@@ -6,7 +6,7 @@ step can be cut off anywhere and begun again, by several processes at once.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -15,8 +15,11 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 
 from whence.archive import names
+from whence.archive.encrypt import check_recipients, encrypt_segment, finish_encryptions
 from whence.archive.folder import open_group, sync_file, write_whole
 from whence.archive.names import Stem, parse_file, parse_stem
+from whence.archive.reader import Segment
+from whence.archive.removal import held_by
 from whence.archive.seal import (
     Seal,
     compress_segment,
@@ -42,20 +45,26 @@ class Repair(NamedTuple):
 
     segment: str
     """The file, from the archive's directory on."""
-    kind: Literal["torn", "sealed", "compressed", "dropped", "failed"]
+    kind: Literal["torn", "sealed", "compressed", "encrypted", "dropped", "failed"]
     """`torn`: an unfinished line set aside. `dropped`: an unfinished file, an empty one, or a plain file whose compressed
     form was compared. `failed`: left as it was."""
     detail: str
 
 
-def recover(directory: Path, *, compress_over: int | None = DEFAULT_OVER) -> list[Repair]:
+def recover(
+    directory: Path, *, compress_over: int | None = DEFAULT_OVER, encrypt_to: Sequence[str] = ()
+) -> list[Repair]:
     """Put right every group of an archive; safe at any time beside living writers and other recoveries.
 
-    Raises NotFoundError where there is no such directory. Trouble with one file is a `failed` repair, never an exception.
+    With `encrypt_to`, age public keys, every sealed segment is compressed and encrypted to them. Raises ConfigError where one
+    is no such key, NotFoundError where there is no such directory. Trouble with one file is a `failed` repair and no exception.
     """
     root = Path(directory).expanduser().resolve()
     if not root.is_dir():
         raise NotFoundError(f"cannot recover {directory}: it is no directory")
+    if encrypt_to:
+        check_recipients(encrypt_to)
+        compress_over = 0
     repairs: list[Repair] = []
     for entry in sorted(root.iterdir()):
         group = entry.name
@@ -66,6 +75,8 @@ def recover(directory: Path, *, compress_over: int | None = DEFAULT_OVER) -> lis
         try:
             with open_group(root, group) as folder:
                 repairs.extend(_recover_group(folder, group, compress_over))
+                if encrypt_to:
+                    repairs.extend(_encrypt_group(root, folder, group, encrypt_to))
         except OSError:
             continue  # not a folder, or not ours to open
     return repairs
@@ -74,6 +85,8 @@ def recover(directory: Path, *, compress_over: int | None = DEFAULT_OVER) -> lis
 def _recover_group(folder: int, group: str, compress_over: int | None) -> Iterator[Repair]:
     for removed in finish_removals(folder):
         yield Repair(f"{group}/{removed}", "dropped", "what was left of a segment that retention removed")
+    for finished, detail in finish_encryptions(folder):
+        yield Repair(f"{group}/{finished}", "dropped", detail)
     files = [found for name in os.listdir(folder) if (found := parse_file(name))]
     plain = {_parsed(found.stem) for found in files if found.kind == "plain"}
     # A seal names the one before it, so a writer's segments are sealed in their order: behind one that another process has
@@ -96,6 +109,17 @@ def _recover_group(folder: int, group: str, compress_over: int | None) -> Iterat
         if found and found.kind == "temporary" and not _exists(folder, found.stem + names.PLAIN):
             os.unlink(name, dir_fd=folder)
             yield Repair(f"{group}/{name}", "dropped", "an unfinished file of a segment that is no more")
+
+
+def _encrypt_group(root: Path, folder: int, group: str, recipients: Sequence[str]) -> Iterator[Repair]:
+    for found in [found for name in sorted(os.listdir(folder)) if (found := parse_file(name)) and found.kind == "zst"]:
+        label = f"{group}/{found.stem}"
+        segment = Segment(root, group, found.stem, _parsed(found.stem), (names.COMPRESSED,))
+        try:
+            if encrypt_segment(folder, found.stem, recipients, held_by(segment)):
+                yield Repair(label, "encrypted", f"to {', '.join(recipients)}")
+        except (OSError, DataError) as trouble:
+            yield Repair(label, "failed", explain(trouble) if isinstance(trouble, OSError) else str(trouble))
 
 
 def _parsed(stem: str) -> Stem:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from whence.archive import names
+from whence.archive.encrypt import read_envelope
 from whence.archive.folder import open_group
 from whence.archive.reader import Segment, StoredLine, list_segments
 from whence.archive.retention import Holding, Holds, Plan, Policy, Removal, plan
@@ -99,6 +100,10 @@ def settled_plan(directory: Path, policy: Policy, now: int, *, even_most: bool =
 
 def held_by(segment: Segment) -> Holds:
     """The longest-lived kind of event in a segment; what cannot be read counts as audit events, which stay longest."""
+    with suppress(DataError, OSError):
+        envelope = read_envelope(segment.base)
+        if envelope and names.ENCRYPTED in segment.endings:
+            return Holds(envelope.holds)
     problems: list[Problem] = []
     held = Holds.EVENTS
     for line in segment.lines(problems):

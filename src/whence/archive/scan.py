@@ -10,7 +10,7 @@ from typing import Final, Literal
 from whence.archive import names
 from whence.archive.source import Chunk
 
-Trouble = Literal["tail", "bad line", "damaged", "missing", "extra", "changed", "chain", "unreadable"]
+Trouble = Literal["tail", "bad line", "damaged", "missing", "extra", "changed", "chain", "unreadable", "locked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class Problem:
     kind: Trouble
     """`tail`: the last line has no newline (torn by a crash, or being written now). `bad line`: skipped, it is no JSON
     object or no OTLP. `damaged`, `missing`, `extra`, `changed`: not the bytes the seal tells of. `chain`: a seal or a
-    segment of a chain is missing or was changed. `unreadable`: the system or the compression refused."""
+    segment of a chain is missing or was changed. `unreadable`: the system or the compression refused. `locked`: encrypted,
+    and the identity is not here; no damage."""
     detail: str
 
 

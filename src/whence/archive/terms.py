@@ -48,6 +48,8 @@ class WriterOptions:
     sync_bytes: int = 1 << 20
     compress_over: int | None = 1 << 20
     """Closed segments longer than this are compressed; None: never."""
+    encrypt_to: tuple[str, ...] = ()
+    """Age public keys (`age1...`) that closed segments are encrypted to, all of them then compressed first."""
     hold_bytes: int = 64 << 20
     """Memory for lines that the disk does not take (and, apart from it, for lines that are not synced yet)."""
     on_trouble: Literal["hold", "refuse"] = "hold"

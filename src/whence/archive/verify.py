@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from whence.archive import names
+from whence.archive.encrypt import LockedError, check_encrypted, open_encrypted, read_envelope
 from whence.archive.reader import Segment, list_segments
 from whence.archive.scan import Problem
 from whence.archive.seal import Seal, matches, read_plain
@@ -55,6 +56,8 @@ class Report:
     """Segments being written now, or left by a writer that died: the next writer here seals them. No damage."""
     tails: list[Problem] = field(default_factory=list)
     """Last lines of those that are not whole (yet). No damage."""
+    locked: list[str] = field(default_factory=list)
+    """Encrypted segments whose identity is not here: the encrypted bytes are those that were written, and no more is known."""
     removed: int = 0
     """Segments that retention removed: their tombstones are there and fit into the chain of seals."""
     last_seals: dict[str, str] = field(default_factory=dict)
@@ -127,6 +130,9 @@ def _check_segment(segment: Segment, report: Report) -> tuple[Seal | None, list[
     if seal.segment != segment.stem:
         return seal, [Problem(segment.label + names.SEALED, 0, 0, "changed", f"it is the seal of {seal.segment}")]
     problems = [problem for ending in _forms(segment) for problem in _check_form(segment, seal, ending)]
+    if any(problem.kind == "locked" for problem in problems):
+        report.locked.append(segment.label)
+        return seal, []
     if not _forms(segment):
         problems.append(Problem(segment.label, 0, seal.bytes, "missing", "its seal is there and its file is not"))
     if not problems:
@@ -137,7 +143,7 @@ def _check_segment(segment: Segment, report: Report) -> tuple[Seal | None, list[
 
 
 def _forms(segment: Segment) -> list[str]:
-    return [ending for ending in (names.PLAIN, names.COMPRESSED) if _path(segment, ending).exists()]
+    return [ending for ending in (names.PLAIN, names.COMPRESSED, names.ENCRYPTED) if _path(segment, ending).exists()]
 
 
 def _path(segment: Segment, ending: str) -> Path:
@@ -165,6 +171,8 @@ def _check_unsealed(segment: Segment, report: Report) -> list[Problem]:
 
 def _check_form(segment: Segment, seal: Seal, ending: str) -> list[Problem]:
     label = segment.label + ending
+    if ending == names.ENCRYPTED:
+        return _check_encrypted(segment, seal, label)
     try:
         fd = open_file(_path(segment, ending))
     except FileNotFoundError:
@@ -179,6 +187,29 @@ def _check_form(segment: Segment, seal: Seal, ending: str) -> list[Problem]:
         return [Problem(label, 0, seal.bytes, "unreadable", explain(trouble))]
     finally:
         os.close(fd)
+
+
+def _check_encrypted(segment: Segment, seal: Seal, label: str) -> list[Problem]:
+    path = _path(segment, names.ENCRYPTED)
+    try:
+        fd = open_file(path)
+        try:
+            wrong = check_encrypted(fd, read_envelope(segment.base), seal)
+        finally:
+            os.close(fd)
+        if wrong:
+            return [Problem(label, 0, seal.bytes, "changed", wrong)]
+        fd = open_encrypted(path)
+        try:
+            return [] if matches(fd, seal) else _locate(segment, label, seal)
+        finally:
+            os.close(fd)
+    except LockedError as locked:
+        return [Problem(label, 0, seal.bytes, "locked", str(locked.strerror))]
+    except DataError as cause:
+        return [Problem(segment.label + names.ENVELOPE, 0, 0, "changed", str(cause))]
+    except OSError as trouble:
+        return [Problem(label, 0, seal.bytes, "unreadable", explain(trouble))]
 
 
 def _check_plain(fd: int, seal: Seal, label: str) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from whence.archive import housekeeping, names
+from whence.archive.encrypt import check_recipients
 from whence.archive.folder import make_root
 from whence.archive.journal import Journal
 from whence.archive.names import Signal
@@ -32,8 +33,11 @@ class ArchiveWriter:
     def __init__(self, directory: Path, options: WriterOptions = _DEFAULT) -> None:
         """Make or join the archive in `directory`, and begin to put right what dead writers left there.
 
-        Raises StorageError where the directory is a file, cannot be made or cannot be written.
+        Raises StorageError where the directory is a file, cannot be made or cannot be written, and ConfigError where an
+        `encrypt_to` is no public key.
         """
+        if options.encrypt_to:
+            check_recipients(options.encrypt_to)
         self._journal = Journal(make_root(Path(directory)), options)
         self._starting = threading.Lock()
         self._threads: list[threading.Thread] | None = None
@@ -94,11 +98,15 @@ class ArchiveWriter:
     def close(self, timeout: float = 10.0) -> CloseReport:
         """Take no more lines, put all on disk, seal every segment, and say what could not be done in `timeout` seconds."""
         journal = self._journal
-        with journal.lock:
+        deadline = time.monotonic() + timeout + 0.5  # a little more for the threads to notice that time is over
+        if not journal.lock.acquire(timeout=max(0.0, timeout)):
+            return _report(journal, stalled=True)
+        try:
             if journal.pid != os.getpid() or self._report is not None:
                 return self._report or _report(journal)
             stop_journal(journal, timeout)
-        deadline = time.monotonic() + timeout + 0.5  # a little more for the threads to notice that time is over
+        finally:
+            journal.lock.release()
         for thread in self._threads or []:
             thread.join(max(0.0, deadline - time.monotonic()))
         if not any(thread.is_alive() for thread in self._threads or []):
@@ -106,9 +114,13 @@ class ArchiveWriter:
             housekeeping.run_tidying(journal, recovering=False)
             with journal.lock:
                 journal.drop_files()
-        with journal.lock:
+        if not journal.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return _report(journal, stalled=True)
+        try:
             self._report = _report(journal)
             return self._report
+        finally:
+            journal.lock.release()
 
     @property
     def status(self) -> WriterStatus:
@@ -188,10 +200,13 @@ def _check(lines: Sequence[Line]) -> None:
             )
 
 
-def _report(journal: Journal) -> CloseReport:
+def _report(journal: Journal, stalled: bool = False) -> CloseReport:
+    """`stalled`: a write that never comes back has the lock, so that nothing changes under the eyes of this look without it."""
     unsynced = sum(segment.unsynced for segment in [*journal.open.values(), *journal.retired])
     reason = None
-    if journal.backlog or unsynced:
+    if stalled:
+        reason = f"cannot write to {journal.root}: the disk does not answer"
+    elif journal.backlog or unsynced:
         reason = journal.reason or f"cannot put everything in {journal.root} on disk in time"
     elif journal.suspect_bytes:
         reason = f"cannot be sure of {journal.suspect_bytes} bytes in {journal.root}: {journal.last_error}"

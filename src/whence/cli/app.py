@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
+from whence.archive.encrypt import VARIABLE
 from whence.cli.output import note
 from whence.cli.table import COMMANDS, Command
 from whence.errors import NotFoundError, WhenceError
@@ -20,6 +21,7 @@ NO: Final = 1
 USAGE: Final = 2
 TROUBLE: Final = 3
 INTERRUPTED: Final = 130
+_IDENTITY: Final = "--identity"
 BROKEN_PIPE: Final = 141
 
 
@@ -79,7 +81,8 @@ def command_for(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _wanted(arguments: Sequence[str]) -> str | None:
-    named = next((argument for argument in arguments if not argument.startswith("-")), None)
+    values = {n + 1 for n, argument in enumerate(arguments) if argument == _IDENTITY}
+    named = next((one for n, one in enumerate(arguments) if not one.startswith("-") and n not in values), None)
     return named if named in COMMANDS else None
 
 
@@ -114,5 +117,10 @@ def _program(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
+    identity: Annotated[
+        str | None,
+        typer.Option(_IDENTITY, metavar="FILE", envvar=VARIABLE, help="The age identity that opens encrypted files."),
+    ] = None,
 ) -> None:
-    pass
+    if identity:
+        os.environ[VARIABLE] = identity

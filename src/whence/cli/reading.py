@@ -4,9 +4,10 @@ import fcntl
 import os
 from array import array
 from collections.abc import Container, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -21,6 +22,12 @@ from whence.errors import DataError, NotFoundError
 from whence.event.model import Event
 from whence.otlp.decode import Place, events_of
 
+_SHOWN_LOCKED: Final = 5
+if TYPE_CHECKING:
+    from whence.index.engine import Engine
+
+INDEXED_BYTES: Final = 1 << 20
+"""Bytes of an archive from which on its index is used: below, to decode every line takes less time than to load the index."""
 _ONE_BY_ONE: Final = 16
 """Lines of one file that are read each on its own; for more, reading through the file is quicker."""
 
@@ -52,7 +59,12 @@ def read_events(directory: Path, *, quiet: bool = False) -> Iterator[Event]:
 def tell_problems(archive: Archive, directory: Path) -> None:
     """Say on standard error how many places of the archive were skipped, if any; a file still being written has no tail."""
     live = live_segments(archive)
-    count = sum(problem.kind != "tail" or problem.segment not in live for problem in archive.problems)
+    locked = [problem for problem in archive.problems if problem.kind == "locked"]
+    for problem in locked[:_SHOWN_LOCKED]:
+        note(f"{problem.segment} is missing: {problem.detail}")
+    if len(locked) > _SHOWN_LOCKED:
+        note(f"{len(locked) - _SHOWN_LOCKED} more encrypted files are missing")
+    count = sum(problem.kind != "tail" or problem.segment not in live for problem in archive.problems) - len(locked)
     if count:
         places = "place was" if count == 1 else "places were"
         note(f"{count} damaged {places} skipped: whence verify -a {directory} names each")
@@ -104,8 +116,57 @@ class Past:
                     yield from (line for line in lines if line.place.offset in offsets)
 
 
+@dataclass(slots=True)
+class IndexedPast(Past):
+    """The same out of the index, which knows it without decoding a line."""
+
+    engine: "Engine | None" = None
+
+    def load(self, ids: Iterable[str]) -> dict[str, Event]:
+        """The events of these ids."""
+        return self.engine.load(ids) if self.engine else {}
+
+
+def open_engine(directory: Path) -> "Engine | None":
+    """The index of an archive; None where it is not installed, or where the archive is so small that it costs more."""
+    archive = open_archive(directory)
+    if not directory.is_dir() or size_of(archive) < INDEXED_BYTES:
+        return None
+    try:
+        from whence.index.engine import Engine
+    except ModuleNotFoundError:
+        return None
+    return Engine(directory)
+
+
+def size_of(archive: Archive) -> int:
+    """Bytes of all files of lines, as far as they can be looked at."""
+    found = 0
+    for segment in archive.segments():
+        with suppress(OSError):
+            fd, _ = segment.open()
+            try:
+                found += os.fstat(fd).st_size
+            finally:
+                os.close(fd)
+    return found
+
+
+def indexed_past(engine: "Engine") -> Past:
+    """The causes of everything, from the index."""
+    graph = engine.graph()
+    past = IndexedPast(engine.archive, graph, Origins(graph.origins()), engine=engine)
+    engine.archive.problems[:] = engine.problems()
+    return past
+
+
 def read_past(directory: Path) -> Past:
-    """Read the whole archive once for its causes, since causes may lie in other runs. Raises NotFoundError."""
+    """The causes of the whole archive, since causes may lie in other runs. Raises NotFoundError."""
+    engine = open_engine(directory)
+    if engine is not None:
+        past = indexed_past(engine)
+        tell_problems(past.archive, directory)
+        return past
     past = Past(open_archive(directory))
     for event, place in placed_events(past.archive):
         past.note(event, place)

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from whence.archive.reader import Archive
 from whence.archive.recovery import Repair, recover
@@ -15,6 +17,11 @@ from whence.cli.output import note, progress, screen, write, write_json
 from whence.cli.reading import live_segments
 from whence.cli.screen import Screen
 from whence.cli.text import safe
+
+EncryptOption = Annotated[
+    list[str] | None,
+    typer.Option("--encrypt-to", metavar="AGE1...", help="Encrypt to this age public key; may be given again."),
+]
 
 
 def verify(*, archive: ArchiveOption = ARCHIVE, json: JsonOption = False) -> int:
@@ -46,6 +53,8 @@ def unreadable_lines(directory: Path, report: Report) -> Iterator[Problem]:
     sealed = {problem.segment.partition(".")[0] for problem in report.problems}
     for problem in archive.problems:
         told = (problem.segment, problem.offset) in known or problem.segment.partition(".")[0] in sealed
+        if problem.kind == "locked":
+            continue  # the report names it
         if problem.kind == "bad line" or not (told or (problem.kind == "tail" and problem.segment in report.unsealed)):
             yield problem
 
@@ -65,6 +74,8 @@ def summary(report: Report) -> Iterator[str]:
         yield f"{report.foreign} files of other writers, which have no seal"
     if report.unsealed:
         yield f"{len(report.unsealed)} not sealed yet: being written, or left by a process that died (whence seal)"
+    if report.locked:
+        yield f"{len(report.locked)} encrypted, and as they were written; to check more, give the identity (--identity)"
     if report.removed:
         yield f"{report.removed} removed by retention, as their tombstones say"
     for tail in report.tails:
@@ -76,13 +87,13 @@ def report_json(report: Report) -> dict[str, Any]:
     return {"ok": report.ok, **asdict(report)}
 
 
-def seal(*, archive: ArchiveOption = ARCHIVE, json: JsonOption = False) -> int:
+def seal(*, archive: ArchiveOption = ARCHIVE, encrypt_to: EncryptOption = None, json: JsonOption = False) -> int:
     """Recover what dead processes left, seal and compress.
 
     A torn last line is set aside in a file of its own; nothing is deleted. Files that a process is writing are left alone.
     Exits with 3 where a file could not be put right.
     """
-    repairs = recover(archive, compress_over=0)
+    repairs = recover(archive, compress_over=0, encrypt_to=encrypt_to or ())
     live = sorted(live_segments(Archive(archive)))
     if json:
         write_json(repair._asdict() for repair in repairs)

@@ -19,7 +19,18 @@ from whence.event.misfits import misfits, nearest
 from whence.event.typed import Label
 from whence.event.units import parse_duration, parse_size
 from whence.record.queue import WhenFull
-from whence.record.written import Duration, Level, Size, as_choice, as_endpoint, as_headers, as_pairs, as_path, or_never
+from whence.record.written import (
+    Duration,
+    Level,
+    Size,
+    as_choice,
+    as_endpoint,
+    as_headers,
+    as_names,
+    as_pairs,
+    as_path,
+    or_never,
+)
 
 PREFIX: Final = "WHENCE_"
 CONFIG: Final = "config"
@@ -85,6 +96,11 @@ class Settings(BaseModel):
     compress_over: Annotated[Size | None, BeforeValidator(or_never(parse_size))] = Field(
         1 << 20, description="closed files larger than this are compressed (zstd)"
     )
+    encrypt_to: Annotated[tuple[Label, ...], BeforeValidator(as_names)] = Field(
+        (),
+        description="closed files are encrypted to these age public keys (`age1...`); in the variable with commas between them. "
+        "Needs `whence[encrypt]`",
+    )
     sync_seconds: Annotated[Duration, Field(gt=0)] = Field(
         0.1, description="with `durability: interval`, how long written data may wait to be put on the device"
     )
@@ -116,6 +132,7 @@ class Settings(BaseModel):
             sync_seconds=self.sync_seconds,
             sync_bytes=self.sync_bytes,
             compress_over=self.compress_over,
+            encrypt_to=self.encrypt_to,
             hold_bytes=self.hold_bytes,
         )
 

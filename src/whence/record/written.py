@@ -34,6 +34,11 @@ def as_path(value: Any) -> Any:
     return Path(value).expanduser() if isinstance(value, (str, Path)) else value
 
 
+def as_names(value: Any) -> Any:
+    """`a,b` as a list; what is one already as it is."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
 def as_pairs(value: Any) -> Any:
     """`a7=detail,a8=state` as a mapping; what is one already as it is."""
     if not isinstance(value, str):
