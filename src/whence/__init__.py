@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from whence.event.vocabularies.simulation import System as System
     from whence.event.vocabularies.simulation import TurnEnd as TurnEnd
     from whence.event.vocabularies.simulation import TurnStart as TurnStart
+    from whence.index.answers import open as open
     from whence.record.causes import EventRef as EventRef
     from whence.record.causes import because as because
     from whence.record.causes import carried as carried
@@ -97,6 +98,7 @@ _WHERE = {
         "TurnEnd",
         "TurnStart",
     ),
+    "whence.index.answers": ("open",),
     "whence.record.causes": ("EventRef", "because", "carried", "carry", "correlation"),
     "whence.record.configure": (
         "configure",

@@ -14,7 +14,8 @@ from whence.errors import FilterError
 from whence.event.flat import to_flat
 from whence.event.kinds import Severity
 from whence.event.model import Event
-from whence.index.engine import Engine, Where
+from whence.filter.sql import Sql
+from whence.index.engine import Engine
 
 
 def some_events(count: int = 300) -> list[Built]:
@@ -76,7 +77,7 @@ def test_one_big_segment_answers_like_many_small_ones(tmp_path: Path) -> None:
     answers = [
         [
             to_flat(event)
-            for event in Engine(directory, worthwhile=0).events(Where("agent = ? AND turn > ?", ["a2", 10]))
+            for event in Engine(directory, worthwhile=0).events(Sql("agent = $1 AND turn > $2", ("a2", 10)))
         ]
         for directory in (one, many)
     ]
@@ -146,13 +147,13 @@ def test_limits_newest_and_time(tmp_path: Path) -> None:
     engine = Engine(an_archive(tmp_path / "archive", events))
     assert [event.turn for event in engine.events(limit=3)] == [0, 1, 2]
     assert [event.turn for event in engine.events(limit=2, newest=True)] == [19, 18]
-    assert [event.turn for event in engine.events(Where("time >= ?", [START + 18]))] == [18, 19]
+    assert [event.turn for event in engine.events(Sql("time >= $1", (START + 18,)))] == [18, 19]
 
 
 def test_when_the_time_is_over_the_answer_is_partial(tmp_path: Path) -> None:
     """A limit of time cuts the answer and says so; without one being reached, nothing is said."""
     engine = Engine(an_archive(tmp_path / "archive", [an_event() for _ in range(50)]))
-    slow = Where("(SELECT count(*) FROM range(3000000000) t(i) WHERE md5(i::VARCHAR) = id) >= 0")
+    slow = Sql("(SELECT count(*) FROM range(3000000000) t(i) WHERE md5(i::VARCHAR) = id) >= 0")
     cut = engine.events(slow, timeout=0.2)
     assert len(list(cut)) < 50
     assert cut.partial

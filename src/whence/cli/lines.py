@@ -169,9 +169,11 @@ def clock_text(ns: int) -> str:
 class Origins:
     """When each run began, as far as its events tell, so that all of them can be shown by time elapsed."""
 
-    def __init__(self) -> None:
-        self._said: dict[str | None, int] = {}
-        self._least: dict[str | None, int] = {}
+    def __init__(self, known: Mapping[str | None, tuple[int | None, int | None]] | None = None) -> None:
+        """`known`: a run: when it began as its events say exactly, and the first of its events that do not."""
+        known = known or {}
+        self._said = {run: said for run, (said, _) in known.items() if said is not None}
+        self._least = {run: least for run, (_, least) in known.items() if least is not None}
 
     def note(self, event: Event) -> None:
         """Take in one event: one with an elapsed time says exactly when its run began, others only that it had."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 from whence.event.flat import plain
 from whence.event.kinds import Severity
 from whence.event.model import Event
+from whence.filter.values import json_text
 from whence.otlp.draft import new_event
 
 VERSION: Final = 1
@@ -63,13 +64,22 @@ class Row(NamedTuple):
     nth: int
 
 
+def strict_text(value: Any) -> str:
+    """JSON text. Raises TypeError or ValueError for what JSON has no place for."""
+    text = orjson.dumps(value).decode()
+    if "null" in text and orjson.dumps(plain(value)).decode() != text:
+        raise ValueError("a number that is not finite")
+    return text
+
+
 def batch_of(rows: Sequence[Row], stem: str, process_of: Callable[[Event], tuple[str, ...] | None]) -> pa.RecordBatch:
     """The rows of one segment as a batch of `SCHEMA`."""
     try:
         return _batch(rows, stem, process_of, [row.event for row in rows], [True] * len(rows))
     except (TypeError, ValueError, OverflowError, pa.ArrowException):
         shown = [_storable(row.event) for row in rows]
-        return _batch(rows, stem, process_of, [event for event, _ in shown], [exact for _, exact in shown])
+        events, exact = [event for event, _ in shown], [exact for _, exact in shown]
+        return _batch(rows, stem, process_of, events, exact, text_of=json_text)
 
 
 def _batch(
@@ -78,14 +88,16 @@ def _batch(
     process_of: Callable[[Event], tuple[str, ...] | None],
     events: list[Event],
     exact: list[bool],
+    *,
+    text_of: Callable[[Any], str] = strict_text,
 ) -> pa.RecordBatch:
     columns: dict[str, Any] = {}
     memo: dict[int, str | None] = {}
     for name in NAMES:
         if name in ("resource", "scope"):
-            columns[name] = [_shared(getattr(event, name), memo) for event in events]
+            columns[name] = [_shared(getattr(event, name), memo, text_of) for event in events]
         elif name in JSON:
-            columns[name] = [_text_of(getattr(event, name)) for event in events]
+            columns[name] = [text_of(value) if (value := getattr(event, name)) else None for event in events]
         else:
             columns[name] = [getattr(event, name) for event in events]
     columns["_stem"] = [stem] * len(rows)
@@ -114,22 +126,12 @@ def _processes(events: list[Event], process_of: Callable[[Event], tuple[str, ...
     return found
 
 
-def _shared(value: Any, memo: dict[int, str | None]) -> str | None:
+def _shared(value: Any, memo: dict[int, str | None], text_of: Callable[[Any], str]) -> str | None:
     """JSON of a value that many events share; `memo` is of values that all live as long as it does."""
     key = id(value)
     if key not in memo:
-        memo[key] = _text_of(value)
+        memo[key] = text_of(value) if value else None
     return memo[key]
-
-
-def _text_of(value: Any) -> str | None:
-    """JSON text, None of an empty object. Raises TypeError or ValueError for what JSON has no place for."""
-    if not value:
-        return None
-    text = orjson.dumps(value).decode()
-    if "null" in text and orjson.dumps(plain(value)).decode() != text:
-        raise ValueError("a number that is not finite")
-    return text
 
 
 def _storable(event: Event) -> tuple[Event, bool]:
@@ -142,8 +144,6 @@ def _storable(event: Event) -> tuple[Event, bool]:
         for name in _LONGS:
             if facts[name] is not None:
                 facts[name] = max(min(facts[name], LONG_MAX), -LONG_MAX - 1)
-        for name in JSON:
-            facts[name] = _digestible(plain(facts[name]))
         return new_event(**facts), False
 
 
@@ -156,15 +156,6 @@ def _clean(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_clean(item) for item in value)
     return value
-
-
-def _digestible(value: Any) -> Any:
-    """A value that a JSON of 64-bit numbers can hold: integers beyond as their decimal text."""
-    if isinstance(value, int) and not isinstance(value, bool) and not -LONG_MAX - 1 <= value < 1 << 64:
-        return str(value)
-    if isinstance(value, dict):
-        return {key: _digestible(item) for key, item in value.items()}
-    return [_digestible(item) for item in value] if isinstance(value, list) else value
 
 
 # --- back to events ------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ The law: the answer is that of reading every line, each id once; a part of it is
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +17,12 @@ from whence.archive.reader import Archive
 from whence.archive.scan import Problem
 from whence.errors import FilterError
 from whence.event.model import Event
+from whence.filter.sql import Sql, compile_sql
+from whence.filter.tree import Causal, Caused, CausedBy, Filter
 from whence.index.columns import NAMES, events_of_batch
 from whence.index.ledger import Ledger, open_ledger
 from whence.index.parts import WORTHWHILE, Parts
+from whence.index.predicates import ids_where
 from whence.index.store import PLACE, begin_reading, first_line, open_session, run, stream
 from whence.otlp.decode import Place, events_of
 
@@ -30,14 +33,7 @@ _FIELDS: Final = ", ".join(f'"{name}"' for name in NAMES)
 _ORDER: Final = f"ORDER BY time, id, {', '.join(PLACE)}"
 
 
-class Where(NamedTuple):
-    """A condition in SQL over the columns, with its `?` parameters."""
-
-    text: str
-    parameters: Sequence[Any] = ()
-
-
-ALL: Final = Where("true")
+ALL: Final = Sql("TRUE")
 
 
 @dataclass(slots=True)
@@ -129,6 +125,19 @@ class Engine:
                 self._made_of, self._edges = made_of, None
             return self._session.cursor()
 
+    def where(self, tree: Filter) -> Sql:
+        """A filter as a condition, its causal parts answered now. Raises FilterError."""
+        return compile_sql(tree, self._causal)
+
+    def _causal(self, tree: Causal) -> list[str]:
+        inner = tree.by if isinstance(tree, CausedBy) else tree.what if isinstance(tree, Caused) else None
+        matching: list[str] = []
+        if inner is not None:
+            where = self.where(inner)
+            found = run(self.look(), f"SELECT id FROM _all WHERE {where.text}", where.parameters)
+            matching = [id for (id,) in found.fetchall()]
+        return ids_where(self.graph(), tree, matching)
+
     def graph(self) -> Ledger:
         """The graph of all causes as they are now. It is not to be changed."""
         with self._lock:
@@ -152,7 +161,7 @@ class Engine:
 
     def events(
         self,
-        where: Where = ALL,
+        where: Sql = ALL,
         *,
         limit: int | None = None,
         newest: bool = False,
@@ -163,7 +172,7 @@ class Engine:
         clock.start()
         return Found(self._events(where, limit, newest, clock), clock)
 
-    def _events(self, where: Where, limit: int | None, newest: bool, clock: Clock) -> Iterator[Event]:
+    def _events(self, where: Sql, limit: int | None, newest: bool, clock: Clock) -> Iterator[Event]:
         try:
             for batch in self._batches(where, limit, newest, clock):
                 yield from self._whole(batch)
@@ -175,7 +184,7 @@ class Engine:
         finally:
             clock.stop()
 
-    def _batches(self, where: Where, limit: int | None, newest: bool, clock: Clock) -> Iterator[pa.RecordBatch]:
+    def _batches(self, where: Sql, limit: int | None, newest: bool, clock: Clock) -> Iterator[pa.RecordBatch]:
         session = clock.watch(self.look())
         slices = ["true"] if limit is not None and limit <= _SLICE else self._slices(session)
         order = _ORDER.replace(",", " DESC,") + " DESC" if newest else _ORDER
@@ -222,7 +231,7 @@ class Engine:
                 place = Place(stem, line)
                 yield events_of(self.archive.read_line(place), place)[nth]
 
-    def count(self, where: Where = ALL, *, timeout: float | None = None) -> Count:
+    def count(self, where: Sql = ALL, *, timeout: float | None = None) -> Count:
         """How many events there are for which a condition holds."""
         clock = Clock(timeout)
         clock.start()
@@ -241,7 +250,7 @@ class Engine:
             clock.stop()
         return Count(number, clock.over)
 
-    def arrow(self, where: Where = ALL) -> pa.RecordBatchReader:
+    def arrow(self, where: Sql = ALL) -> pa.RecordBatchReader:
         """The events for which a condition holds as Arrow batches of `columns.FIELDS`, in no order, as a stream."""
         text = f"SELECT {_FIELDS} FROM _all WHERE {where.text}"
         return stream(self.look(), text, where.parameters)

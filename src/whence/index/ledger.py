@@ -39,7 +39,7 @@ class _Ids(Sequence[str]):
     """The nodes' ids, decoded when asked for; new ones are kept beside them."""
 
     def __init__(self, data: Any, ends: Any) -> None:
-        self._data, self._ends = data, ends
+        self.data, self.ends = data, ends
         self._count = len(ends) - 1
         self._more: list[str] = []
 
@@ -48,15 +48,15 @@ class _Ids(Sequence[str]):
 
     def raw(self, node: int) -> bytes:
         """The id as it is stored."""
-        return bytes(self._data[self._ends[node] : self._ends[node + 1]])
+        return bytes(self.data[self.ends[node] : self.ends[node + 1]])
 
     def __getitem__(self, node: Any) -> Any:
         return self.raw(node).decode() if node < self._count else self._more[node - self._count]
 
     def __iter__(self) -> Iterator[str]:
         at = 0
-        for end in self._ends[1:]:
-            yield str(self._data[at:end], "utf-8")
+        for end in self.ends[1:]:
+            yield str(self.data[at:end], "utf-8")
             at = end
         yield from self._more
 
@@ -83,6 +83,10 @@ class _Numbers:
             return int(self._by_id[at])
         return self._more.get(event_id, default)
 
+    def grown(self, event_id: str) -> int | None:
+        """The node of an id that came since the graph was made."""
+        return self._more.get(event_id)
+
     def __setitem__(self, event_id: str, node: int) -> None:
         self._more[event_id] = node
 
@@ -100,6 +104,7 @@ class Ledger(Graph):
         own["seen"], own["_is_span"] = arrays["seen"], arrays["is_span"]
         own |= {name: arrays[of] for name, of in _ALIKE.items()}
         self._runs = {run: number for number, run in enumerate(header["runs"])}
+        self._base_runs = dict(self._runs)
         self._processes = {}
         self._lanes = {}
         self._unsorted = set()
@@ -108,6 +113,35 @@ class Ledger(Graph):
 
     def __len__(self) -> int:
         return bytes(self.seen).count(1)
+
+    def origins(self) -> dict[str | None, tuple[int | None, int | None]]:
+        """A run: when it began as its program measured it, and the time of its first event that does not say."""
+        found: dict[str | None, tuple[int | None, int | None]]
+        found = {run: tuple(self.header["origins"][number]) for run, number in self._base_runs.items()}
+        for event in self.late.values():
+            said, least = found.get(event.run, (None, None))
+            if event.elapsed_ns is not None:
+                start = event.time - event.elapsed_ns
+                said = start if said is None else min(said, start)
+            else:
+                least = event.time if least is None else min(least, event.time)
+            found[event.run] = (said, least)
+        return found
+
+    def find(self, event_id: str) -> int | None:
+        """The node of an id, seen or only named; None where it is neither."""
+        return self._number.get(event_id)
+
+    def find_grown(self, event_id: str) -> int | None:
+        """As `find`, among the ids that came since the graph was made."""
+        numbers: Any = self._number
+        found: int | None = numbers.grown(event_id)
+        return found
+
+    def stored_ids(self) -> tuple[Any, Any]:
+        """Where each id ends, with a 0 before the first, and their bytes; without those that came since."""
+        ids: Any = self.ids
+        return ids.ends, ids.data
 
     def row(self, event_id: str) -> int | None:
         """The number of the event's row in the sidecars, in reading order; None where it was added since."""
