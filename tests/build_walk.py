@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,19 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)} | dict(more or {})
 
 
-def begin(name: str, *arguments: object, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
-    """Start a program of tests/walk/programs; its output is piped, as text."""
+@contextmanager
+def begin(
+    name: str, *arguments: object, env: Mapping[str, str] | None = None, **options: Any
+) -> Iterator["subprocess.Popen[str]"]:
+    """Start a program of tests/walk/programs; its output is piped, as text. It is killed where the block leaves it running."""
     command = [sys.executable, str(PROGRAMS / name), *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, env=environment(env), **(pipes | options))
+    with subprocess.Popen(command, text=True, env=environment(env), **(pipes | options)) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 def run(

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ from whence.event.vocabularies.simulation import Decision
 from whence.record import append
 from whence.record import configure as process
 from whence.record.recorder import Recorder
+from whence.record.sink import Sink
 
 Start = Callable[..., Recorder]
 
@@ -563,19 +565,25 @@ def test_what_goes_in_comes_out(start: Start, tmp_path_factory: pytest.TempPathF
         assert same(kept["value"], value), (kept["value"], value)
 
 
-def test_a_payload_changed_after_the_emit_is_recorded_as_it_was(start: Start, tmp_path: Path) -> None:
+def test_a_payload_changed_after_the_emit_is_recorded_as_it_was(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the program does with its own dicts and lists afterwards is no part of the event."""
-    recorder = start()
+    changed = threading.Event()
+    encode, encode_whole = Sink.store, Sink.store_whole
+    monkeypatch.setattr(Sink, "store", lambda *given: changed.wait(20) and encode(*given))
+    monkeypatch.setattr(Sink, "store_whole", lambda *given: changed.wait(20) and encode_whole(*given))
+    start()
     payload: dict[str, Any] = {"price": 1, "why": ["cheap"], "deep": {"stock": [1, 2]}}
-    with recorder._queue._drain_lock:  # nothing is written until all of it is changed
-        whence.log("priced", payload)
-        whence.action("priced", payload)
-        with whence.batch():
-            whence.log("in_batch", payload)
-            payload["price"] = 2
-        payload["why"].append("late")
-        payload["deep"]["stock"].clear()
-        payload["self"] = payload
+    whence.log("priced", payload)
+    whence.action("priced", payload)
+    with whence.batch():
+        whence.log("in_batch", payload)
+        payload["price"] = 2
+    payload["why"].append("late")
+    payload["deep"]["stock"].clear()
+    payload["self"] = payload
+    changed.set()
     assert whence.shutdown(10).complete
     for event in recorded(tmp_path / "archive"):
         kept = event.payload.get("action_payload", event.payload)

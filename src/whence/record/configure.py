@@ -40,6 +40,8 @@ def configure(**settings: Any) -> Recorder:
     """
     global _recorder
     read = read_settings(settings, os.environ)
+    if read.handle_sigterm and threading.current_thread() is not threading.main_thread():
+        raise ConfigError("cannot handle SIGTERM from here: call configure(handle_sigterm=True) on the main thread")
     with _lock:
         if _recorder is not None:
             _recorder.shutdown()
@@ -175,11 +177,10 @@ def _turn_sigterm_into_exit() -> None:
 
     Raising, rather than shutting down inside the handler: the signal may arrive while this very thread holds a lock.
     """
-    if threading.current_thread() is not threading.main_thread():
-        raise ConfigError("cannot handle SIGTERM from here: call configure(handle_sigterm=True) on the main thread")
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    found = signal.getsignal(signal.SIGTERM)
+    if found is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _exit_orderly)
-    else:
+    elif found is not _exit_orderly:
         logger.warning("whence leaves SIGTERM alone: the program has a handler of its own")
 
 

@@ -18,6 +18,7 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Final
 
+from whence.event import names
 from whence.record.interrupts import held
 from whence.record.otel import ReadWriteLogRecord
 from whence.record.sink import Item, Sink, Stored
@@ -25,18 +26,16 @@ from whence.record.sink import Item, Sink, Stored
 logger = logging.getLogger("whence.record")
 
 CHUNK: Final = 128
-"""Records encoded and written at a time: about a millisecond's work, so that nobody waits long for the worker's lock."""
+"""Records encoded and written at a time: about a millisecond's work, so that nobody waits long for room."""
 HELP_SECONDS: Final = 0.001
 MOST_PATIENCE: Final = 0.1
-"""Helping may take a millisecond an event. What earlier events did not use, up to this much, a burst may use at once: so the
-average holds, and a worker that the system has put aside for a moment does not cost events."""
+"""Making room may take a millisecond an event. What earlier events did not use, up to this much, a burst may use at once: so
+the average holds, and a worker that the system has put aside for a moment does not cost events."""
 REPORT_SECONDS: Final = 1.0
 """Drops are recorded at most this often, so that a storm of drops is not a storm of events about drops."""
 
 MAX_TICKETS: Final = 65_536
 """Chunks whose ticket is known to whoever waits for the disk: some seconds' worth."""
-_GLANCE: Final = 0.05
-"""How long closing waits for another thread's chunk before it looks at the clock again."""
 _LOST: Final = -1
 
 Queued = Item | list[ReadWriteLogRecord]
@@ -59,7 +58,7 @@ class WhenFull(StrEnum):
     """What happens to a record that finds the queue full."""
 
     HELP = "help"
-    """The emitting thread helps to drain, for at most a millisecond an event; only then is the new record dropped."""
+    """The emitting thread leaves its time to the worker, for at most a millisecond an event; only then is the record dropped."""
     DROP_NEWEST = "drop_newest"
     DROP_OLDEST = "drop_oldest"
     BLOCK = "block"
@@ -110,7 +109,6 @@ class Queue:
     def _start(self) -> None:
         """Fresh locks, an empty queue and no thread: at the beginning, and again in a forked child."""
         self._lock = threading.Lock()
-        self._drain_lock = threading.Lock()
         self._wake = threading.Event()
         self._moved = threading.Condition(self._lock)
         self._mine = _Mine()
@@ -124,10 +122,9 @@ class Queue:
         self._tickets: deque[tuple[int, int | None]] = deque(maxlen=MAX_TICKETS)
         """The last place of each chunk, and the writer's ticket for it; None where something of it was not taken."""
         self._idle = False
-        self._waiting = 0
         self._patience = 0.0
         self._helped_at = 0
-        self._closed = False
+        self._ending = self._closed = False
         self._reported = time.monotonic()
         self._thread: threading.Thread | None = None
 
@@ -144,20 +141,17 @@ class Queue:
     def put(self, item: Queued) -> bool:
         """Queue one record, or one atomic batch; False where it was dropped instead (and counted)."""
         with self._lock:
-            if self._has_room():
+            if self._has_room() or (not self._closed and _is_vital(item)):
                 return self._accept(item)
             if not self._closed and self._when_full is WhenFull.DROP_OLDEST:
                 self._count_drop("queue_full", _records(self._take()))
                 if not self._in_hand:
                     self._done = self._taken
                 return self._accept(item)
-            if not self._closed and self._when_full is WhenFull.BLOCK:
-                self._waiting += 1
-                self._moved.wait_for(lambda: self._closed or self._has_room())
-                self._waiting -= 1
-        if not self._closed and self._when_full is WhenFull.HELP:
-            self._help()
-        with self._lock:
+            if self._when_full is WhenFull.BLOCK:
+                self._moved.wait_for(lambda: self._ending or self._has_room())
+            elif self._when_full is WhenFull.HELP and not self._closed:
+                self._give_way()
             if self._has_room():
                 return self._accept(item)
             first = self._closed and "after_shutdown" not in self._total
@@ -196,15 +190,16 @@ class Queue:
         self._taken += 1
         return self._items.popleft()
 
-    def _help(self) -> None:
-        """Drain on the caller's thread, for as long as its patience lasts, waiting for the worker's turn included."""
+    def _give_way(self) -> None:
+        """Let the worker have this thread's time until there is room, for as long as the patience lasts; the lock is held.
+
+        Writing is left to the worker: on a disk that does not answer, whoever writes is stuck.
+        """
         began = time.monotonic()
         earned = (self._accepted - self._helped_at) * HELP_SECONDS
         patience = max(HELP_SECONDS, min(MOST_PATIENCE, self._patience + earned))
         self._helped_at = self._accepted
-        self._waiting += 1
-        self._drain(patience)
-        self._waiting -= 1
+        self._moved.wait_for(lambda: self._closed or self._has_room(), patience)
         self._patience = patience - (time.monotonic() - began)
 
     def _count_drop(self, reason: str, records: int) -> None:
@@ -257,36 +252,34 @@ class Queue:
         self._record_drops()
         return self._sink.writer.sync(None if until is None else max(0.0, until - time.monotonic()))
 
+    def hurry(self) -> None:
+        """The end is near: no emitting thread waits for room as long as it takes any more."""
+        with self._lock:
+            self._ending = True
+            self._moved.notify_all()
+
     def close(self, timeout: float) -> int:
         """Take nothing more, drain, stop the thread. Answers how many queued records were not handed to the writer."""
         until = time.monotonic() + timeout
+        self.hurry()
         with self._lock:
             self._closed = True
-            self._moved.notify_all()
-        while (self._items or self._in_hand) and (left := until - time.monotonic()) > 0:
-            self._drain(min(left, _GLANCE))
         self._wake.set()
-        with self._lock:
-            unwritten = sum(_records(item) for item in (*self._in_hand, *self._items))
-        if not unwritten:
+        worker = self._thread
+        if worker is not None and worker.is_alive() and worker is not threading.current_thread():
+            worker.join(timeout)  # not to be helped: whoever writes to a disk that does not answer cannot keep time
+        else:
+            with held():  # what is taken from the queue must reach the writer
+                while self._store_chunk() and time.monotonic() < until:
+                    pass
             self._record_drops()
-        return unwritten
+        with self._lock:
+            return sum(_records(item) for item in (*self._in_hand, *self._items))
 
     # --- the worker's side --------------------------------------------------------------------------------------------
 
-    def _drain(self, patience: float) -> int:
-        """Write one chunk, unless another thread is at it for all of `patience` (-1: for ever). Answers how many places it
-        took from the queue."""
-        with held():  # what is taken from the queue must reach the writer, and the lock be given back
-            if not self._drain_lock.acquire(timeout=patience):
-                return 0
-            try:
-                return self._store_chunk()
-            finally:
-                self._drain_lock.release()
-
     def _store_chunk(self) -> int:
-        """Write up to a chunk of queued records in their order; the drain lock must be held."""
+        """Write up to a chunk of queued records in their order; by one thread only. Answers how many places became free."""
         with self._lock:
             while self._items and len(self._in_hand) < CHUNK:
                 self._in_hand.append(self._take())
@@ -332,8 +325,7 @@ class Queue:
             return
         told = False
         if self._sink.writer.status.state != "holding":
-            with held():
-                told = not self._sink.store(self._report(list(drops.values()))).refused
+            told = not self._sink.store(self._report(list(drops.values()))).refused
         if told:
             logger.warning(
                 "whence dropped %s", ", ".join(f"{drop.count} records ({drop.reason})" for drop in drops.values())
@@ -348,24 +340,32 @@ class Queue:
 
     def _turn(self) -> bool:
         """One turn of the worker: drain, or sleep until there is something to drain. False when it is over."""
-        if self._drain(-1):
+        if self._store_chunk():
             if self._drops and time.monotonic() - self._reported >= REPORT_SECONDS:
                 self._record_drops()
-            if self._waiting:
-                time.sleep(0)  # locks are not fair: let a helper have its turn
             return True
         with self._lock:
             if self._items:
                 return True
-            if self._closed:
-                return False
+            over = self._closed
             self._idle = True
             self._wake.clear()
             pending = bool(self._drops)
+        if over:
+            self._record_drops()
+            return False
         self._wake.wait(REPORT_SECONDS if pending else 60.0)
         if pending:
             self._record_drops()
         return True
+
+
+def _is_vital(item: Queued) -> bool:
+    """Whether it is the beginning or end of a run: a few, without which all the others say less."""
+    return isinstance(item, ReadWriteLogRecord) and item.log_record.event_name in (
+        names.TYPE_RUN_STARTED,
+        names.TYPE_RUN_FINISHED,
+    )
 
 
 def _records(item: Queued) -> int:

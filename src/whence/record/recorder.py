@@ -4,8 +4,9 @@ import logging
 import os
 import platform
 import socket
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -160,10 +161,11 @@ class Recorder:
         until = time.monotonic() + (self.settings.shutdown_timeout if timeout is None else timeout)
         if self._handler is not None:
             logging.getLogger().removeHandler(self._handler)
+        self._queue.hurry()
         for run in self._runs.values():
             run.close(status, {"pid": os.getpid(), "dropped": self._queue.dropped})
         if self._providers.meters is not None:
-            self._providers.meters.force_flush(max(0.0, until - time.monotonic()) * 1000)
+            _within(max(0.0, until - time.monotonic()), self._providers.meters.force_flush)
         self._unplug()
         unwritten = self._queue.close(max(0.0, until - time.monotonic()))
         self._forward.close(max(0.1, until - time.monotonic()))
@@ -211,3 +213,13 @@ class Recorder:
         """In a forked child: fresh locks; the queue and the archive's files have been made anew already."""
         for run in self._runs.values():
             run.appender.reset_lock()
+
+
+def _within(seconds: float, do: Callable[[], object]) -> None:
+    """Do something that may wait for the disk for as long as it likes; wait for it only so long."""
+    thread = threading.Thread(target=do, name="whence-last-metrics", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return  # the interpreter is shutting down and starts no threads: those metrics are lost
+    thread.join(seconds)

@@ -34,7 +34,7 @@ def keep_busy(over: threading.Event, who: str) -> None:
         n += 1
         if n % 50 == 0:
             whence.flush(10)
-        over.wait(0.0002)
+        over.wait(0.002)
 
 
 def be_a_child(number: int) -> None:
@@ -53,19 +53,25 @@ def main() -> int:
     threads = [threading.Thread(target=keep_busy, args=(over, f"parent{n}")) for n in range(3)]
     for thread in threads:
         thread.start()
-    children = []
+    try:
+        fork_again_and_again(forks)
+    finally:
+        over.set()
+    for thread in threads:
+        thread.join()
+    return int(not whence.shutdown(30).complete)
+
+
+def fork_again_and_again(forks: int) -> None:
+    children: list[int] = []
     for number in range(forks):
         child = os.fork()
         if child == 0:
             be_a_child(number)
         children.append(child)
-        if len(children) == 4:
+        if len(children) == 6:
             wait_for(children)
     wait_for(children)
-    over.set()
-    for thread in threads:
-        thread.join()
-    return int(not whence.shutdown(30).complete)
 
 
 def wait_for(children: list[int]) -> None:
