@@ -157,6 +157,16 @@ def test_seal_encrypts_what_is_there_and_removes_what_could_be_read(tmp_path: Pa
     assert len(verify(archive).locked) == 2
 
 
+def test_no_index_of_it_is_left_on_disk(tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has the identity reads without one, and whoever has not leaves no empty one behind."""
+    build = pytest.importorskip("whence.index.build")
+    archive = encrypted(tmp_path / "archive", keys)
+    for identity in ("", str(keys.file)):
+        monkeypatch.setenv(VARIABLE, identity)
+        assert {build.build_sidecar(segment) for segment in Archive(archive).segments()} == {None}
+        assert not list(archive.rglob("*.index*"))
+
+
 def test_the_command_line_takes_the_identity(tmp_path: Path, keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
     """`whence --identity FILE log`; without it each missing file is named on standard error."""
     archive = encrypted(tmp_path / "archive", keys)

@@ -89,13 +89,25 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 def build_sidecar(segment: Segment) -> Note | None:
     """Make or bring up to date the sidecar of a segment; what an older one covers is not parsed again.
 
-    None where the disk takes none, or another process is at it.
+    None where the disk takes none, another process is at it, or the segment is encrypted: what is closed to others must not
+    lie open beside it.
     """
+    if _is_encrypted(segment):
+        return None
     try:
         with _locked(segment) as temporary:
-            return None if temporary is None else _build(segment, temporary)
+            note = None if temporary is None else _build(segment, temporary)
+        if not _is_encrypted(segment):
+            return note
+        for path in (note_path(segment), parquet_path(segment)):  # it was encrypted meanwhile
+            path.unlink(missing_ok=True)
     except OSError:
-        return None
+        pass
+    return None
+
+
+def _is_encrypted(segment: Segment) -> bool:
+    return segment.base.with_name(segment.base.name + names.ENCRYPTED).exists()
 
 
 def _build(segment: Segment, temporary: Path) -> Note:
