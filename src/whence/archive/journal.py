@@ -92,6 +92,12 @@ class Journal:
         until it is sealed."""
         return len(self.retired) >= names.WAITING_FILES or len(self.waiting) >= names.WAITING_SEGMENTS
 
+    @property
+    def behind(self) -> bool:
+        """Whether whoever brings lines should wait a little: never while the disk is in trouble, which may last, nor inside a
+        signal handler that came in the middle of a write."""
+        return (self.crowded or bool(self.backlog)) and not self.trouble and not self._writing
+
     # --- taking lines in ----------------------------------------------------------------------------------------------
 
     def append(self, group: str, signal: Signal, lines: Sequence[Line], sync: bool) -> int:

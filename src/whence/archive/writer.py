@@ -66,11 +66,14 @@ class ArchiveWriter:
         if sum(len(line.data) for line in lines) > names.LINE_BYTES:
             _check(lines)
         with journal.lock:
-            if journal.crowded:
-                self._await_place()
+            self._keep_pace()
             if journal.closed:
                 raise StorageError(f"cannot append to the archive {journal.root}: it was closed; open another writer")
-            return journal.append(_group(group), signal, lines, sync) if lines else journal.ticket
+            if not lines:
+                return journal.ticket
+            ticket = journal.append(_group(group), signal, lines, sync)
+            self._keep_pace()
+            return ticket
 
     def wait(self, ticket: int, timeout: float | None = None) -> bool:
         """Wait until everything up to `ticket` is on the device; False after `timeout` seconds, or if it never will be."""
@@ -152,15 +155,18 @@ class ArchiveWriter:
             if self._threads is None:
                 self._threads = housekeeping.start(self._journal, recovering)
 
-    def _await_place(self) -> None:
-        """Let the disk keep up with a program that begins segments faster than they can be synced and sealed."""
+    def _keep_pace(self) -> None:
+        """Let the disk keep up with a program that begins segments faster than they can be synced and sealed: lines that are
+        only held in memory for that would not survive a kill."""
         journal = self._journal
-        deadline = time.monotonic() + names.WAIT_SECONDS
-        while journal.crowded and not journal.trouble and not journal.closed and self._is_served():
-            left = deadline - time.monotonic()
-            if left <= 0:
+        deadline = None
+        while journal.behind and not journal.closed and self._is_served():
+            now = time.monotonic()
+            deadline = deadline or now + names.WAIT_SECONDS
+            if now >= deadline:
                 return
-            journal.done.wait(left)
+            journal.work.notify()
+            journal.done.wait(deadline - now)
 
     def _is_served(self) -> bool:
         thread = self._threads[0] if self._threads else None
