@@ -221,5 +221,6 @@ def _within(seconds: float, do: Callable[[], object]) -> None:
     try:
         thread.start()
     except RuntimeError:
-        return  # the interpreter is shutting down and starts no threads: those metrics are lost
-    thread.join(seconds)
+        do()  # the interpreter is shutting down and starts no threads
+    else:
+        thread.join(seconds)

@@ -86,8 +86,8 @@ class Settings(BaseModel):
     queue_size: int = Field(10_000, description="records waiting to be written, at most", ge=1)
     when_full: Annotated[WhenFull, BeforeValidator(as_choice)] = Field(
         WhenFull.HELP,
-        description="what a record that finds the queue full does: `help` to empty it for a millisecond before it is dropped, "
-        "`drop_newest`, `drop_oldest`, `block` until there is room, `unbounded`",
+        description="what a record that finds the queue full does: `help` to give way to the writer for a millisecond before "
+        "it is dropped, `drop_newest`, `drop_oldest`, `block` until there is room, `unbounded`",
     )
     rotate_bytes: Size = Field(500_000_000, description="a file is closed, and another begun, at this size", ge=1)
     rotate_seconds: Annotated[Duration | None, BeforeValidator(or_never(parse_duration))] = Field(
