@@ -21,7 +21,7 @@ STRANGE: list[Any] = [
 ]  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(build.filters(), st.sampled_from(STRANGE), st.sampled_from(["a", "b", "0", "a.b"]))
 def test_no_value_makes_a_filter_fail(tree: Filter, value: Any, key: str) -> None:
     """Also what no archive holds: a program's own events are matched before they are written."""

@@ -14,7 +14,7 @@ from whence.filter.sql import compile_sql
 from whence.filter.tree import Causal, Filter
 
 TIMES = 30 if os.environ.get("WHENCE_TORTURE") == "1" else 1
-SOME = settings(max_examples=120 * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
+SOME = settings(max_examples=80 * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
 IDS = {"e0", "e3", "e5"}
 
 
@@ -58,7 +58,7 @@ def test_sql_and_closure_agree_on_every_tree(events: list[Event], trees: list[Fi
         assert mine == theirs, to_text(tree)
 
 
-@settings(max_examples=400 * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250 * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(build.filters(st.one_of(build.conditions(), build.causal(build.filters()))))
 def test_canonical_text_reads_back_as_the_same_tree(tree: Filter) -> None:
     """A filter can live in a URL: printing and parsing change nothing."""

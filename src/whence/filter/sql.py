@@ -272,15 +272,13 @@ def _any(order: str, want: Literal_, place: Place, binder: Binder) -> str:
 def _like(text: str, pattern: str, binder: Binder) -> str:
     """A pattern as the cheapest test that is the same: DuckDB's own LIKE goes back at every star, RE2 never does."""
     pieces = values.like_pieces(pattern)
-    plain = ["".join(piece) for piece in pieces if None not in piece]  # type: ignore[arg-type]
-    if len(plain) == len(pieces):
-        match plain:
-            case [whole]:
-                return f"{text} = {binder.add(whole)}"
-            case [head, ""]:
-                return f"starts_with({text}, {binder.add(head)})"
-            case ["", tail]:
-                return f"suffix({text}, {binder.add(tail)})"
-            case ["", middle, ""]:
-                return f"contains({text}, {binder.add(middle)})"
+    match values.plain_pieces(pieces):
+        case [whole]:
+            return f"{text} = {binder.add(whole)}"
+        case [head, ""]:
+            return f"starts_with({text}, {binder.add(head)})"
+        case ["", tail]:
+            return f"suffix({text}, {binder.add(tail)})"
+        case ["", middle, ""]:
+            return f"contains({text}, {binder.add(middle)})"
     return f"regexp_full_match({text}, {binder.add(values.like_regex(pieces))}, 's')"

@@ -48,6 +48,12 @@ def settle(value: Any) -> Any:
 
 def json_text(values: Mapping[str, Any]) -> str:
     """A map as the JSON text that words are searched in, and that SQL has in its columns."""
+    try:
+        text = orjson.dumps(values).decode()
+        if "null" not in text:  # which may be a number that is not finite
+            return text
+    except TypeError:
+        pass
     shown = flat.plain(values)
     try:
         return orjson.dumps(shown).decode()
@@ -85,7 +91,11 @@ def compare(order: Operator, want: Literal_) -> Test:
 def among(values: tuple[Literal_, ...]) -> Test:
     """The test that a value equals one of these."""
     texts = frozenset(value for value in values if isinstance(value, str))
-    rest = [compare("=", value) for value in values if isinstance(value, bool) or not isinstance(value, str)]
+    bools = frozenset(value for value in values if isinstance(value, bool))
+    numbers = [value for value in values if not isinstance(value, (str, bool))]
+    wholes = frozenset(value for value in numbers if isinstance(value, int))
+    fractions = frozenset(value for value in numbers if isinstance(value, float))
+    rounded = frozenset(map(float, numbers))
 
     def test(value: Any) -> bool | None:
         if value.__class__ is str:
@@ -93,9 +103,13 @@ def among(values: tuple[Literal_, ...]) -> Test:
         value = settle(value)
         if value is None:
             return None
-        if isinstance(value, str):
-            return value in texts
-        return any(equal(value) for equal in rest)
+        if isinstance(value, bool):
+            return value in bools
+        if isinstance(value, int):
+            return value in wholes or (bool(fractions) and _double(value) in fractions)
+        if isinstance(value, float):
+            return value in rounded
+        return isinstance(value, str) and value in texts
 
     return test
 
@@ -137,6 +151,20 @@ def starts_with(text: str) -> Test:
 def like(pattern: str) -> Test:
     """The test that a whole text fits the pattern, in time linear in the text for each piece between its stars."""
     pieces = like_pieces(pattern)
+    match plain_pieces(pieces):
+        case [whole_text]:
+            return _text(operator.eq, whole_text)
+        case [start, ""]:
+            return on_text(lambda value: value.startswith(start))
+        case ["", end_text]:
+            return on_text(lambda value: value.endswith(end_text))
+        case ["", inner, ""]:
+            return on_text(lambda value: inner in value)
+    return _glob(pieces)
+
+
+def _glob(pieces: "list[Piece]") -> Test:
+    """The test for a pattern cut in pieces: its first and last stand at the ends, the others follow one another."""
     if len(pieces) == 1:
         whole = re.compile(_piece_regex(pieces[0]), re.DOTALL)
         return on_text(lambda value: whole.fullmatch(value) is not None)
@@ -227,9 +255,23 @@ ANY_ONE: Final = None
 """In a piece of a pattern: any one character."""
 
 
-def like_pieces(pattern: str) -> list[tuple[str | None, ...]]:
+Piece = tuple[str | None, ...]
+
+
+def plain_pieces(pieces: list[Piece]) -> list[str] | None:
+    """The pieces as texts, where no `ANY_ONE` is among them."""
+    texts = []
+    for piece in pieces:
+        text = "".join(character for character in piece if character is not None)
+        if len(text) < len(piece):
+            return None
+        texts.append(text)
+    return texts
+
+
+def like_pieces(pattern: str) -> list[Piece]:
     """A pattern cut at its stars; each piece a character or `ANY_ONE` after the other."""
-    pieces: list[tuple[str | None, ...]] = []
+    pieces: list[Piece] = []
     piece: list[str | None] = []
     characters = iter(pattern)
     for character in characters:
@@ -246,10 +288,10 @@ def like_pieces(pattern: str) -> list[tuple[str | None, ...]]:
     return [*pieces, tuple(piece)]
 
 
-def like_regex(pieces: list[tuple[str | None, ...]]) -> str:
+def like_regex(pieces: list[Piece]) -> str:
     """A pattern's pieces as a regular expression that RE2 takes, to be matched with the whole text."""
     return ".*".join(_piece_regex(piece) for piece in pieces)
 
 
-def _piece_regex(piece: tuple[str | None, ...]) -> str:
+def _piece_regex(piece: Piece) -> str:
     return "".join("." if character is ANY_ONE else re.escape(character) for character in piece)
