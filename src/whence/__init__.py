@@ -3,6 +3,7 @@
 Everything public is here; nothing is imported before it is used, so that reading an archive does not load the SDK.
 """
 
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +129,7 @@ _WHERE = {
         "turn_start",
     ),
 }
+_RECORDS = re.compile(r"whence\.(record|event|errors)").match
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = sorted(_MODULE)  # noqa: PLE0605 - a list of str, made from the table above
@@ -138,9 +140,9 @@ def __getattr__(name: str) -> Any:
         return import_module("whence.version").VERSION
     if name not in _MODULE:
         raise AttributeError(f"module 'whence' has no attribute {name!r}")
-    if _MODULE[name].startswith("whence.record."):
-        # All of it at once: a thread that is importing when the program forks leaves the child a lock that is never released.
-        for module in _WHERE:
+    if _RECORDS(_MODULE[name]):
+        # All that records at once: a thread that is importing when the program forks leaves the child a lock for ever.
+        for module in filter(_RECORDS, _WHERE):
             import_module(module)
     value = getattr(import_module(_MODULE[name]), name)
     globals()[name] = value
