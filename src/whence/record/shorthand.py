@@ -156,8 +156,8 @@ def system(
 
 def _emit(model: type[TypedEvent], common: Whose, fields: Mapping[str, Any]) -> EventRef | None:
     run = current_run()
-    caused_by = common.pop("caused_by", None)
     if run.silences(model) or not run.passes(model.kind, common.get("agent"), model.severity):
-        return through(caused_by)
+        return through(common.get("caused_by"))
+    caused_by = common.pop("caused_by", None)
     given = {name: value() if callable(value) else value for name, value in fields.items() if value is not None}
     return run.emit(model.build({**common, **given}), caused_by=caused_by)
