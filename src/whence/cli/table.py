@@ -30,6 +30,8 @@ COMMANDS: Final = {
         Command("run", "whence.cli.run", "run", _RUN, True),
         Command("runs", "whence.cli.runs", "runs", "List the runs in the archive."),
         Command("log", "whence.cli.log", "log", "Show events in the order of time."),
+        Command("query", "whence.cli.query", "query", "Ask in the filter language: conditions, causes, counts."),
+        Command("sql", "whence.cli.query", "sql", "Ask in SQL, over events, spans, causes and runs."),
         Command("show", "whence.cli.show", "show", "Show one event whole, with its causes and effects."),
         Command("why", "whence.cli.why", "why", "Tell why an event happened, from the root cause on."),
         Command("effects", "whence.cli.why", "effects", "Tell what an event led to."),
@@ -41,7 +43,9 @@ COMMANDS: Final = {
         Command("seal", "whence.cli.upkeep", "seal", "Recover what dead processes left, seal and compress."),
         Command("retain", "whence.cli.retain", "retain", "Remove files whose time is over, as a plan says."),
         Command("import", "whence.cli.importing", "import_files", "Take OTLP JSON Lines files into the archive."),
-        Command("export", "whence.cli.export", "export", "Write the archive, or what is chosen of it, in another format."),
+        Command(
+            "export", "whence.cli.export", "export", "Write the archive, or what is chosen of it, in another format."
+        ),
         Command("doctor", "whence.cli.doctor", "doctor", "Check the installation, the settings and the archive."),
     )
 }

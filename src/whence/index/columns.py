@@ -56,6 +56,11 @@ SCHEMA: Final = pa.schema(
 process from others (JSON, or NULL); whether the columns hold the whole event; 64 bits of a digest of its id."""
 
 
+PLACE: Final = ("_stem", "_line", "_nth")
+READ: Final = (*NAMES, *PLACE, "_exact")
+"""What is read of an event to make it an object again."""
+
+
 class Row(NamedTuple):
     """An event on its way into columns, and where it stands."""
 

@@ -18,12 +18,14 @@ from whence.archive.scan import Problem
 from whence.errors import FilterError
 from whence.event.model import Event
 from whence.filter.sql import Sql, compile_sql
-from whence.filter.tree import Causal, Caused, CausedBy, Filter
-from whence.index.columns import NAMES, events_of_batch
+from whence.filter.sql_pipes import Table, compile_query
+from whence.filter.tree import Causal, Caused, CausedBy, Filter, Query
+from whence.index.columns import NAMES, PLACE, events_of_batch
 from whence.index.ledger import Ledger, open_ledger
 from whence.index.parts import WORTHWHILE, Parts
 from whence.index.predicates import ids_where
-from whence.index.store import PLACE, begin_reading, first_line, open_session, run, stream
+from whence.index.rows import Rows
+from whence.index.store import begin_reading, first_line, open_session, run, stream
 from whence.otlp.decode import Place, events_of
 
 _SLICE: Final = 200_000
@@ -255,6 +257,32 @@ class Engine:
         text = f"SELECT {_FIELDS} FROM _all WHERE {where.text}"
         return stream(self.look(), text, where.parameters)
 
+    def ask(self, query: Query, *, timeout: float | None = None) -> "Found | Rows":
+        """The answer to a filter with pipes: events where they stay events, else the rows of a table.
+
+        Raises FilterError, and TimeoutError while a table is read that is not whole after `timeout` seconds.
+        """
+        if not query.pipes:
+            return self.events(self.where(query.filter), timeout=timeout)
+        clock = Clock(timeout)
+        clock.start()
+        table = compile_query(query, "_all", self._causal)
+        session = clock.watch(self.look())
+        if table.columns is None:
+            return Found(self._sorted(session, Sql(table.text, table.parameters), clock), clock)
+        names = [column.name for column in table.columns]
+        return Rows(names, [column.kind for column in table.columns], _rows(session, table, clock))
+
+    def _sorted(self, session: duckdb.DuckDBPyConnection, select: Sql, clock: Clock) -> Iterator[Event]:
+        try:
+            for batch in stream(session, select.text, select.parameters, _BATCH):
+                yield from self._whole(batch)
+        except (duckdb.InterruptException, OSError) as cause:
+            if not clock.over:
+                raise FilterError(f"cannot go on with this query: {first_line(cause)}") from cause
+        finally:
+            clock.stop()
+
     def sql(self, text: str) -> pa.RecordBatchReader:
         """The answer to one SELECT over the views events, spans, causes and runs, as a stream.
 
@@ -263,3 +291,15 @@ class Engine:
         session = self.look()
         begin_reading(session, text)
         return stream(session, text)
+
+
+def _rows(session: duckdb.DuckDBPyConnection, table: Table, clock: Clock) -> Iterator[tuple[Any, ...]]:
+    try:
+        for batch in stream(session, table.text, table.parameters):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    except (duckdb.InterruptException, OSError) as cause:
+        if clock.over:
+            raise TimeoutError("the time was over before the table was whole") from cause
+        raise FilterError(f"cannot go on with this query: {first_line(cause)}") from cause
+    finally:
+        clock.stop()

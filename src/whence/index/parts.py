@@ -20,11 +20,15 @@ from whence.archive import names
 from whence.archive.reader import Archive, Segment
 from whence.archive.scan import Problem
 from whence.index.build import ROWS_AT_ONCE, Reading, build_sidecar
-from whence.index.columns import SCHEMA
+from whence.index.columns import READ, SCHEMA
 from whence.index.sidecar import Note, load_note, note_path, parquet_path, source_of
 
 WORTHWHILE: Final = 256 << 10
 """Plain bytes without a sidecar, in all of the archive, from which on sidecars are written: fewer are parsed in 20 ms."""
+
+
+_GROUPS: Final = 4
+"""Row groups of a part that are kept, about 10 MB each."""
 
 
 @dataclass(slots=True)
@@ -37,6 +41,7 @@ class Part:
     tail: list[pa.RecordBatch] = field(default_factory=list)
     source: tuple[int, int] | None = None
     seen: tuple[int, int] | None = None
+    groups: dict[tuple[int, int], pa.Table] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -68,7 +73,16 @@ class Part:
             ends = list(accumulate(sizes))
             for group, of in groupby(rows, lambda row: bisect_right(ends, row)):
                 first = ends[group] - sizes[group]
-                yield file.read_row_group(group).take(pa.array([row - first for row in of]))
+                yield self._group(file, group).take(pa.array([row - first for row in of]))
+
+    def _group(self, file: pq.ParquetFile, group: int) -> pa.Table:
+        """A row group; the last few that were asked for are kept, since a chain's events stand near each other."""
+        key = (self.note.crc32 if self.note else 0, group)
+        table = self.groups.pop(key, None)
+        self.groups[key] = file.read_row_group(group, columns=list(READ)) if table is None else table
+        while len(self.groups) > _GROUPS:
+            del self.groups[next(iter(self.groups))]
+        return self.groups[key]
 
 
 class Parts:

@@ -12,11 +12,9 @@ import orjson
 import pyarrow as pa
 
 from whence.errors import FilterError
-from whence.index.columns import NAMES
+from whence.index.columns import NAMES, PLACE, READ
 from whence.index.parts import Parts
 
-PLACE: Final = ("_stem", "_line", "_nth")
-_INNER: Final = (*NAMES, *PLACE, "_exact")
 _SETTINGS: Final = (
     "SET python_enable_replacements = false",
     "SET autoinstall_known_extensions = false",
@@ -48,7 +46,7 @@ def open_session(parts: Parts) -> duckdb.DuckDBPyConnection:
     """A session over these parts as they are now."""
     session = duckdb.connect(":memory:")
     paths = [str(part.path) for part in parts.parts if part.note and part.note.rows]
-    inner = ", ".join(f'"{name}"' for name in _INNER)
+    inner = ", ".join(f'"{name}"' for name in READ)
     sources = [f"SELECT {inner} FROM _tail"]
     if paths:
         listed = ", ".join(map(quoted, paths))

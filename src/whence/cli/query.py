@@ -1,0 +1,136 @@
+"""`whence query` and `whence sql`: an archive asked in the filter language or in SQL."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import chain, islice
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+
+from whence.cli.lines import clock_text, duration_text, row_of
+from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption, parse_duration
+from whence.cli.output import note, screen, write, write_json
+from whence.cli.reading import tell_problems
+from whence.cli.screen import Screen
+from whence.cli.text import safe, to_json, width_of
+from whence.event.flat import format_time, plain, to_flat
+from whence.event.kinds import Severity
+from whence.filter.names import Kind
+from whence.filter.parse import parse_query
+from whence.filter.tree import Head
+from whence.index.answers import Answers
+from whence.index.answers import open as open_answers
+from whence.index.rows import Rows
+
+_MEASURED: Final = 1_000
+"""Rows whose widths decide how wide the columns of a table are."""
+_SEVERITIES: Final = {severity.value: severity.name for severity in Severity}
+
+
+def query(
+    expression: Annotated[str, typer.Argument(metavar="EXPR", help="A filter, and pipes if you like.")],
+    *,
+    archive: ArchiveOption = ARCHIVE,
+    limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="The first N only.")] = None,
+    timeout: Annotated[str | None, typer.Option(metavar="TIME", help="Stop after this time, such as 10s.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Ask in the filter language: conditions, causes, counts.
+
+    Events in the order of time, or the table that pipes make of them, such as `severity >= ERROR | count by agent`.
+    """
+    asked = parse_query(expression, now=time.time_ns())
+    if limit is not None:
+        asked = replace(asked, pipes=(*asked.pipes, Head(limit)))
+    seconds = parse_duration(timeout) / 1e9 if timeout else None
+    answers = open_answers(archive)
+    found = answers.engine.ask(asked, timeout=seconds)
+    if isinstance(found, Rows):
+        _tell_table(found.names, _shown(found.rows, found.kinds, json=json), screen(), json=json)
+    else:
+        there = screen()
+        write(
+            to_json(to_flat(event))
+            if json
+            else f"{there.paint(clock_text(event.time), 'dim')} {row_of(event, there).text}"
+            for event in found
+        )
+        if found.partial:
+            note(f"this is a part of the answer: the time of {timeout} was over")
+    _tell_skipped(answers, archive)
+
+
+def sql(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="One SELECT.")],
+    *,
+    archive: ArchiveOption = ARCHIVE,
+    json: JsonOption = False,
+) -> None:
+    """Ask in SQL, over events, spans, causes and runs.
+
+    One SELECT in DuckDB's SQL over the views `events`, `spans`, `causes` and `runs`. It can read nothing else.
+    """
+    answers = open_answers(archive)
+    reader = answers.sql(text)
+    rows = (row for batch in reader for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
+    shown = (tuple(_json_value(value) for value in row) for row in rows)
+    _tell_table(reader.schema.names, shown, screen(), json=json)
+    _tell_skipped(answers, archive)
+
+
+def _tell_skipped(answers: Answers, archive: Path) -> None:
+    answers.engine.archive.problems[:] = answers.engine.problems()
+    tell_problems(answers.engine.archive, archive)
+
+
+def _json_value(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else plain(value)
+
+
+def _shown(rows: Iterable[tuple[Any, ...]], kinds: Sequence[Kind], *, json: bool) -> Iterator[tuple[Any, ...]]:
+    """The values as people and programs know them: times as text, severities by name, JSON as what it says."""
+    for row in rows:
+        yield tuple(_value(value, kind, json=json) for value, kind in zip(row, kinds, strict=True))
+
+
+def _value(value: Any, kind: Kind, *, json: bool) -> Any:
+    if value is None:
+        return None
+    if kind is Kind.TIME:
+        return format_time(int(value)) if json else clock_text(int(value))
+    if kind is Kind.DURATION:
+        return value if json else duration_text(round(value))
+    if kind is Kind.SEVERITY:
+        return _SEVERITIES.get(value, value)
+    if kind in (Kind.ANY, Kind.MAP) and isinstance(value, str):
+        return orjson.loads(value)
+    return plain(value)
+
+
+def _tell_table(names: list[str], rows: Iterable[tuple[Any, ...]], there: Screen, *, json: bool) -> None:
+    if json:
+        write_json(dict(zip(names, row, strict=True)) for row in rows)
+        return
+    cells = (tuple(map(_cell, row)) for row in rows)
+    first = list(islice(cells, _MEASURED))
+    head = tuple(map(safe, names))
+    widths = [max(width_of(row[place]) for row in (head, *first)) for place in range(len(head))]
+    write([there.paint(_line(head, widths), "strong")])
+    write(_line(row, widths) for row in chain(first, cells))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return safe(value) if isinstance(value, str) else to_json(value)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    parts = [cell + " " * (width - width_of(cell)) for cell, width in zip(cells, widths, strict=True)]
+    return "  ".join(parts).rstrip()

@@ -1,0 +1,75 @@
+"""`whence query` and `whence sql`, and the commands that ask the index saying what they say without it."""
+
+from pathlib import Path
+
+import pytest
+
+from build import a_run, a_span, an_archive, an_event
+from build_cli import Ask
+from whence.event.kinds import Severity
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """A run with a chain, an error and a span."""
+    first = an_event("rate.changed", agent="bank", turn=1, payload={"new_rate": 7, "old_rate": 3})
+    second = an_event("loan.called", first, agent="bank", turn=2, severity=Severity.WARN)
+    third = an_event("shop.closed", second, agent="baker", turn=3, severity=Severity.ERROR, description="no money")
+    inside = an_event("note", span="00000000000000aa", agent="baker")
+    return an_archive(tmp_path / "archive", a_run(first, second, third, a_span(span="00000000000000aa"), inside))
+
+
+def test_query_gives_events_by_time_and_as_json(whence: Ask, archive: Path) -> None:
+    """A line an event for people, JSON Lines for programs."""
+    shown = whence("query", "agent = 'bank'", "-a", archive)
+    assert [word in shown.out for word in ("rate.changed", "loan.called", "shop.closed")] == [True, True, False]
+    found = whence("query", "agent = 'bank'", "-a", archive, "--json", "--limit", 1).json_lines
+    assert [event["type"] for event in found] == ["rate.changed"]
+
+
+def test_query_follows_causes(whence: Ask, archive: Path) -> None:
+    """Causal conditions look at the whole archive."""
+
+    def types(expression: str) -> list[str]:
+        return [event["type"] for event in whence("query", expression, "-a", archive, "--json").json_lines]
+
+    assert types("CAUSED_BY (type = 'rate.changed')") == ["loan.called", "shop.closed"]
+    assert types("CAUSED_BY (type = 'rate.changed') WITHIN 1 HOPS") == ["loan.called"]
+    assert types("CAUSED (severity >= ERROR)") == ["rate.changed", "loan.called"]
+    assert types("CAUSED_BY (CAUSED_BY (type = 'rate.changed')) AND agent = 'baker'") == ["shop.closed"]
+    assert types("ROOT AND agent = 'bank'") == ["rate.changed"]
+
+
+def test_query_makes_tables(whence: Ask, archive: Path) -> None:
+    """Pipes give a table: columns for people, an object a row for programs."""
+    assert whence("query", "agent EXISTS | count", "-a", archive).code == 2
+    table = whence("query", "severity >= WARN | count by agent | sort agent", "-a", archive)
+    assert [line.split() for line in table.out.splitlines()] == [["agent", "count"], ["baker", "1"], ["bank", "1"]]
+    rows = whence("query", "severity >= WARN | count by severity | sort severity", "-a", archive, "--json").json_lines
+    assert rows == [{"severity": "WARN", "count": 1}, {"severity": "ERROR", "count": 1}]
+
+
+def test_sql_answers_and_refuses(whence: Ask, archive: Path) -> None:
+    """One SELECT runs; anything that could change something is a wrong usage."""
+    assert whence("sql", "SELECT agent, count(*) AS n FROM events WHERE agent IS NOT NULL GROUP BY 1 ORDER BY 1", "-a", archive,
+                  "--json").json_lines == [{"agent": "baker", "n": 2}, {"agent": "bank", "n": 2}]  # fmt: skip
+    assert whence("sql", "SELECT cause FROM causes", "-a", archive).out.count("\n") == 3
+    for text in ("COPY events TO 'x'", "SELECT * FROM read_csv('/etc/passwd')", "SELECT nope FROM events"):
+        answer = whence("sql", text, "-a", archive)
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err.startswith("whence: cannot run this")
+
+
+@pytest.mark.parametrize("command", ["why", "effects", "show", "check", "runs", "errors", "log"])
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_the_index_changes_no_answer(
+    whence: Ask, archive: Path, monkeypatch: pytest.MonkeyPatch, command: str, form: tuple[str, ...]
+) -> None:
+    """Every command says the same with the index as without."""
+    wanted = whence("query", "type = 'loan.called'", "-a", archive, "--json").json_lines[0]["id"]
+    arguments = [command, *([wanted] if command in ("why", "effects", "show") else []), "-a", archive, *form]
+    monkeypatch.setattr("whence.cli.reading.INDEXED_BYTES", 1 << 60)
+    without = whence(*arguments)
+    monkeypatch.setattr("whence.cli.reading.INDEXED_BYTES", 0)
+    assert whence(*arguments) == without
+    assert without.code == 0
