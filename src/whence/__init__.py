@@ -3,7 +3,6 @@
 Everything public is here; nothing is imported before it is used, so that reading an archive does not load the SDK.
 """
 
-import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +128,7 @@ _WHERE = {
         "turn_start",
     ),
 }
-_RECORDS = re.compile(r"whence\.(record|event|errors)").match
+_RECORD = "whence.record."
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = sorted(_MODULE)  # noqa: PLE0605 - a list of str, made from the table above
@@ -140,10 +139,11 @@ def __getattr__(name: str) -> Any:
         return import_module("whence.version").VERSION
     if name not in _MODULE:
         raise AttributeError(f"module 'whence' has no attribute {name!r}")
-    if _RECORDS(_MODULE[name]):
+    if _MODULE[name].startswith(_RECORD):
         # All that records at once: a thread that is importing when the program forks leaves the child a lock for ever.
-        for module in filter(_RECORDS, _WHERE):
-            import_module(module)
+        for module in _WHERE:
+            if module.startswith(_RECORD):
+                import_module(module)
     value = getattr(import_module(_MODULE[name]), name)
     globals()[name] = value
     return value
