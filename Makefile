@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check bench torture lock clean help
+.PHONY: demo test check bench bench-query torture lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -36,6 +36,9 @@ check: $(VENV)/.dev  ## ruff, mypy strict, house tests
 
 bench: $(VENV)/.dev  ## print speed beside the peers'; fails on nothing
 	@$(BIN)/python -m benchmarks.record
+
+bench-query: $(VENV)/.dev  ## print how fast an archive of 1M events answers, beside DuckDB and SQLite
+	@$(BIN)/python -m benchmarks.query
 
 torture: $(VENV)/.dev  ## the long versions of the fault tests
 	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto tests/walk tests/archive
