@@ -73,3 +73,13 @@ def test_the_index_changes_no_answer(
     monkeypatch.setattr("whence.cli.reading.INDEXED_BYTES", 0)
     assert whence(*arguments) == without
     assert without.code == 0
+
+
+def test_a_wrong_expression_is_shown_with_a_caret_under_its_place(tmp_path: Path, whence: Ask) -> None:
+    """What is wrong, the nearest right name, and the place; wrong usage, exit code 2."""
+    an_archive(tmp_path, [an_event("e")])
+    answer = whence("query", "-a", tmp_path, "type = 'e' AND agnt = 3")
+    assert answer.code == 2
+    said, expression, caret = answer.err.splitlines()
+    assert "did you mean agent" in said
+    assert expression[caret.index("^") :].startswith("agnt")

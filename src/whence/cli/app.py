@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from whence.archive.encrypt import VARIABLE
-from whence.cli.output import note
+from whence.cli.output import note, point
 from whence.cli.table import COMMANDS, Command
-from whence.errors import NotFoundError, WhenceError
+from whence.errors import FilterError, NotFoundError, WhenceError
 from whence.version import VERSION
 
 DONE: Final = 0
@@ -48,6 +48,9 @@ def call(arguments: Sequence[str]) -> int:
     except (BrokenPipeError, _ReaderGone):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is quiet as well
         return BROKEN_PIPE
+    except FilterError as fault:
+        point(str(fault))
+        return USAGE
     except WhenceError as fault:
         if isinstance(fault, NotFoundError):
             return _say(str(fault), NO)

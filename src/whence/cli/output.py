@@ -34,6 +34,14 @@ def write_json(values: Iterable[Any]) -> None:
     write(map(to_json, values))
 
 
+def point(text: str) -> None:
+    """What is wrong with an expression, to standard error: one line, and under it the place, with a caret."""
+    first, *place = text.split("\n")
+    note(first)
+    for line in place:
+        print(safe(line), file=sys.stderr)
+
+
 def note(text: str) -> None:
     """One line to standard error, beside the answer."""
     sys.stdout.flush()
