@@ -1,5 +1,6 @@
 """`whence query` and `whence sql`, and the commands that ask the index saying what they say without it."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,18 @@ def test_a_wrong_expression_is_shown_with_a_caret_under_its_place(tmp_path: Path
     said, expression, caret = answer.err.splitlines()
     assert "did you mean agent" in said
     assert expression[caret.index("^") :].startswith("agnt")
+
+
+def test_without_the_extra_a_question_says_what_to_install(
+    tmp_path: Path, whence: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, no traceback; commands that only read need nothing more."""
+    an_archive(tmp_path, [an_event("e")])
+    for name in [name for name in sys.modules if name.startswith(("whence.filter", "whence.index", "whence.cli.query"))]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("lark", "duckdb", "pyarrow"):
+        monkeypatch.setitem(sys.modules, name, None)
+    answer = whence("query", "-a", tmp_path, "type = 'e'")
+    assert answer.code == 3
+    assert answer.err == "whence: cannot go on: the package lark is not installed; pip install 'whence[query]'\n"
+    assert whence("log", "-a", tmp_path, "--count").out == "1\n"

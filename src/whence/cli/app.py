@@ -24,6 +24,9 @@ INTERRUPTED: Final = 130
 _IDENTITY: Final = "--identity"
 BROKEN_PIPE: Final = 141
 
+EXTRAS: Final = {"lark": "query", "re2": "query", "duckdb": "query", "pyarrow": "query", "numpy": "query", "pyrage": "encrypt"}
+"""Packages that a light installation lacks, and the extra that brings each."""
+
 
 def main() -> NoReturn:
     """Run the command that the process was started with, and exit."""
@@ -57,6 +60,11 @@ def call(arguments: Sequence[str]) -> int:
         return _say(str(fault), USAGE if fault.fault == "caller" else TROUBLE)
     except OSError as fault:
         return _say(f"cannot go on: {fault}", TROUBLE)
+    except ModuleNotFoundError as missing:
+        extra = EXTRAS.get((missing.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        return _say(f"cannot go on: the package {missing.name} is not installed; pip install 'whence[{extra}]'", TROUBLE)
 
 
 def _say(message: str, code: int) -> int:
