@@ -198,11 +198,13 @@ def freezable(tmp_path: Path) -> Iterator[tuple[Path, Callable[[bool], None]]]:
     def freeze(on: bool) -> None:
         subprocess.run(["fsfreeze", "-f" if on else "-u", place], check=on, capture_output=True)
 
-    yield place, freeze
-    freeze(False)
-    whence.shutdown(10)
-    process._recorder = None
-    subprocess.run(["umount", "-l", place], check=False)
+    try:
+        yield place, freeze
+    finally:
+        freeze(False)
+        whence.shutdown(10)
+        process._recorder = None
+        subprocess.run(["umount", "-l", place], check=False)
 
 
 @pytest.mark.linux_root
