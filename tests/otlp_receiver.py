@@ -32,9 +32,7 @@ class Receiver:
                 request_deserializer=messages[0].FromString,
                 response_serializer=messages[1].SerializeToString,
             )
-            self._grpc.add_generic_rpc_handlers(
-                (grpc.method_handlers_generic_handler(service, {"Export": method}),)
-            )
+            self._grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": method}),))
         self.http = f"http://127.0.0.1:{self._http.server_port}"
         self.grpc = f"http://127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
 

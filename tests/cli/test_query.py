@@ -91,7 +91,9 @@ def test_without_the_extra_a_question_says_what_to_install(
 ) -> None:
     """One line, no traceback; commands that only read need nothing more."""
     an_archive(tmp_path, [an_event("e")])
-    for name in [name for name in sys.modules if name.startswith(("whence.filter", "whence.index", "whence.cli.query"))]:
+    for name in [
+        name for name in sys.modules if name.startswith(("whence.filter", "whence.index", "whence.cli.query"))
+    ]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("lark", "duckdb", "pyarrow"):
         monkeypatch.setitem(sys.modules, name, None)

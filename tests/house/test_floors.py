@@ -12,7 +12,19 @@ FLOORS = {
     "record": 7, "integrations": 8, "cli": 9,
 }  # fmt: skip
 PURE = ("event", "otlp", "filter", "causality")
-IMPURE_MODULES = {"time", "os", "socket", "threading", "asyncio", "subprocess", "random", "secrets", "pathlib", "io", "sys"}
+IMPURE_MODULES = {
+    "time",
+    "os",
+    "socket",
+    "threading",
+    "asyncio",
+    "subprocess",
+    "random",
+    "secrets",
+    "pathlib",
+    "io",
+    "sys",
+}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
@@ -89,7 +101,10 @@ def test_attribute_names_are_spelled_in_one_table(file: Path) -> None:
     table = {
         node.value
         for node in ast.walk(ast.parse(names))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value and " " not in node.value
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and "." in node.value
+        and " " not in node.value
     }
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Constant) and node.value in table:

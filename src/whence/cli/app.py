@@ -24,7 +24,14 @@ INTERRUPTED: Final = 130
 _IDENTITY: Final = "--identity"
 BROKEN_PIPE: Final = 141
 
-EXTRAS: Final = {"lark": "query", "re2": "query", "duckdb": "query", "pyarrow": "query", "numpy": "query", "pyrage": "encrypt"}
+EXTRAS: Final = {
+    "lark": "query",
+    "re2": "query",
+    "duckdb": "query",
+    "pyarrow": "query",
+    "numpy": "query",
+    "pyrage": "encrypt",
+}
 """Packages that a light installation lacks, and the extra that brings each."""
 
 
@@ -64,7 +71,9 @@ def call(arguments: Sequence[str]) -> int:
         extra = EXTRAS.get((missing.name or "").partition(".")[0])
         if extra is None:
             raise
-        return _say(f"cannot go on: the package {missing.name} is not installed; pip install 'whence[{extra}]'", TROUBLE)
+        return _say(
+            f"cannot go on: the package {missing.name} is not installed; pip install 'whence[{extra}]'", TROUBLE
+        )
 
 
 def _say(message: str, code: int) -> int:
