@@ -238,12 +238,14 @@ def test_shutting_down_on_a_disk_that_does_not_answer_ends_and_says_so(
         assert not emitter.is_alive()
     else:
         until(lambda: recorder.run.last_seq > 2)
+    worker = recorder._queue._thread
+    assert worker is not None
     report = whence.shutdown(0.5)
     assert not report.complete
     assert report.reason is not None
     emitter.join(20)
     assert not emitter.is_alive()
     freeze(False)
-    until(lambda: not any(thread.name == "whence-queue" for thread in threading.enumerate()))
+    until(lambda: not worker.is_alive())
     whence_cli("seal", "-a", place / "archive")
     assert [event.type for event in recorded(place / "archive")][:1] == ["before"]
