@@ -139,11 +139,15 @@ def action(action_type: str, action_payload: Lazy = None, **common: Unpack[Commo
 
 def state(variable_name: str, old_value: Any, new_value: Any, **common: Unpack[Common]) -> EventRef | None:
     """State: a variable changed."""
+    if current_run().silences(StateChange):  # asked first where it is usual: most runs are recorded without states
+        return through(common.get("caused_by"))
     return _emit(StateChange, common, {"variable_name": variable_name, "old_value": old_value, "new_value": new_value})
 
 
 def detail(calculation_type: str, intermediate_values: Lazy = None, **common: Unpack[Common]) -> EventRef | None:
     """Detail: how something was calculated; the values may be a callable."""
+    if current_run().silences(Detail):  # as for `state`
+        return through(common.get("caused_by"))
     return _emit(Detail, common, {"calculation_type": calculation_type, "intermediate_values": intermediate_values})
 
 
