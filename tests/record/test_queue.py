@@ -1,6 +1,7 @@
 """The queue's promises: nothing lost in a burst, every policy by name, and exact counts of what was not kept."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -218,3 +219,22 @@ def test_close_says_how_much_a_stalled_disk_kept_it_from_writing(sink: SlowSink)
     for n in range(5):
         queue.put(a_record(n))
     assert queue.close(0.05) == 6
+
+
+def test_a_blocked_thread_goes_on_when_there_is_room_though_the_disk_stands(sink: SlowSink) -> None:
+    """The worker takes a full queue in hand and waits for the disk: its places are free at once."""
+    queue = a_queue(sink, when_full=WhenFull.BLOCK)
+    sink.gate.clear()
+    with queue._lock:  # so that the worker finds the queue full when it first looks
+        for n in range(10):
+            queue._accept(a_record(n))
+    emitter = threading.Thread(target=lambda: [queue.put(a_record(n)) for n in range(10, 21)])
+    emitter.start()
+    assert sink.arrived.acquire(timeout=10)
+    deadline = time.monotonic() + 10
+    while queue.size < 10:
+        assert time.monotonic() < deadline, "the blocked thread was not woken"
+    sink.gate.set()
+    emitter.join(10)
+    assert queue.flush(10)
+    assert numbers(sink) == list(range(21))

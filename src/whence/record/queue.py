@@ -284,6 +284,7 @@ class Queue:
             while self._items and len(self._in_hand) < CHUNK:
                 self._in_hand.append(self._take())
             taken = self._in_hand
+            self._moved.notify_all()  # there is room from now on, however long the disk takes with these
         if not taken:
             return 0
         done: Stored | None = Stored()
