@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -224,17 +224,23 @@ def test_close_says_how_much_a_stalled_disk_kept_it_from_writing(sink: SlowSink)
 def test_a_blocked_thread_goes_on_when_there_is_room_though_the_disk_stands(sink: SlowSink) -> None:
     """The worker takes a full queue in hand and waits for the disk: its places are free at once."""
     queue = a_queue(sink, when_full=WhenFull.BLOCK)
+    queue._thread = threading.current_thread()  # the worker's turns are taken by hand
     sink.gate.clear()
-    with queue._lock:  # so that the worker finds the queue full when it first looks
-        for n in range(10):
-            queue._accept(a_record(n))
-    emitter = threading.Thread(target=lambda: [queue.put(a_record(n)) for n in range(10, 21)])
+    emitter = threading.Thread(target=lambda: [queue.put(a_record(n)) for n in range(20)])
     emitter.start()
+    until(lambda: len(queue._moved._waiters) == 1)  # type: ignore[attr-defined]
+    worker = threading.Thread(target=queue._store_chunk)
+    worker.start()
     assert sink.arrived.acquire(timeout=10)
-    deadline = time.monotonic() + 10
-    while queue.size < 10:
-        assert time.monotonic() < deadline, "the blocked thread was not woken"
-    sink.gate.set()
     emitter.join(10)
-    assert queue.flush(10)
-    assert numbers(sink) == list(range(21))
+    assert not emitter.is_alive()
+    sink.gate.set()
+    worker.join(10)
+    assert queue._store_chunk() == 10
+    assert numbers(sink) == list(range(20))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
