@@ -172,7 +172,7 @@ def plain_value(written: Any, depth: int = READ_DEPTH) -> Any:
         if name == "doubleValue":
             return float(value)
         if name == "bytesValue":
-            return _bytes(value)
+            return bytes_of_base64(value)
         if name in ("arrayValue", "kvlistValue"):
             if depth <= 1:
                 raise ValueError(f"a value nested deeper than {READ_DEPTH} levels")
@@ -238,8 +238,11 @@ def _text(value: Any) -> str:
     raise TypeError(f"expected text, not a JSON {'array' if isinstance(value, list) else 'object'}")
 
 
-def _bytes(value: Any) -> bytes:
-    """base64 of either alphabet, with or without padding, as protobuf's JSON mapping asks of readers."""
+def bytes_of_base64(value: Any) -> bytes:
+    """Base64 of either alphabet, with or without padding, as protobuf's JSON mapping asks of readers.
+
+    Raises TypeError or ValueError for anything else.
+    """
     if type(value) is not str:
         raise TypeError("expected base64 text")
     standard = value.translate(_STANDARD).rstrip("=")

@@ -1,0 +1,34 @@
+"""OTLP JSON requests to protobuf bytes, from which on they are what a protobuf client would have sent.
+
+The law: JSON is read as strictly as the OTLP specification asks; what was accepted is the same record in either encoding.
+"""
+
+from typing import Any
+
+import orjson
+
+from whence.errors import DataError
+from whence.otlp.schema import Signal
+from whence.otlp.to_protobuf import protobuf_of_tree
+
+
+def protobuf_of_json(signal: Signal, data: bytes) -> bytes:
+    """The Export*ServiceRequest that a JSON body is; of an empty body, the empty one. Raises DataError with the place."""
+    return protobuf_of_tree(signal, object_of_json(signal, data)) if data else b""
+
+
+def object_of_json(signal: Signal, data: bytes) -> dict[str, Any]:
+    """The JSON object that a body is, not looked into. Of two fields of the same name the last counts.
+
+    Raises DataError for what is no JSON, begins with a byte order mark, is no object, or is nested beyond all reason.
+    """
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError as cause:
+        raise DataError(
+            f"cannot read {len(data)} bytes as OTLP {signal} in JSON: {cause}; send a JSON object"
+        ) from None
+    if type(found) is dict:
+        return found
+    kind = type(found).__name__
+    raise DataError(f"cannot read {len(data)} bytes as OTLP {signal} in JSON: it is a {kind}; send a JSON object")

@@ -1,0 +1,143 @@
+"""Records of a request as lines of the archive: shared out over lines with their resource and scope, or counted as rejected.
+
+The law: pure arithmetic on text that is already written; no record is looked into.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from whence.otlp.encode import Line, Shape
+from whence.otlp.limits import Limits
+
+_NOUNS: Final = {"logRecords": "log records", "spans": "spans", "metrics": "data points"}
+
+
+class Lines(NamedTuple):
+    """What became of a request."""
+
+    lines: list[Line]
+    rejected: int = 0
+    """Log records, spans or data points that are in none of the lines."""
+    message: str = ""
+    """Why, in English; empty where none is rejected."""
+
+
+class Ends(NamedTuple):
+    """What stands before and after what a resource or scope holds."""
+
+    head: bytes
+    tail: bytes
+
+
+def ends(around: tuple[str, str]) -> Ends:
+    """The ends of a list whose object has this text around it."""
+    head, tail = around
+    return Ends(f"{head}[".encode(), f"]{tail}".encode())
+
+
+class Sheet:
+    """Takes the records of one request in their order, and closes a line where it is full."""
+
+    def __init__(self, shape: Shape, limits: Limits) -> None:
+        self._limits = limits
+        self._what = _NOUNS[shape.records]
+        self._frame = Ends(b'{"%b":[' % shape.resources.encode(), b"]}\n")
+        self._lines: list[Line] = []
+        self._reasons: Counter[str] = Counter()
+        self._resource = self._scope = Ends(b"", b"")
+        self._clear()
+
+    def _clear(self) -> None:
+        self._resources: list[tuple[Ends, list[tuple[Ends, list[bytes]]]]] = []
+        self._records: list[bytes] | None = None
+        """Where the records of the present scope go; none while the line does not name it."""
+        self._named = False
+        """Whether the line has the present resource."""
+        self._size = len(self._frame.head) + len(self._frame.tail)
+        self._count = self._first = self._last = 0
+
+    def resource(self, resource: Ends) -> None:
+        """What comes next is of this resource."""
+        self._resource, self._records, self._named = resource, None, False
+
+    def scope(self, scope: Ends) -> None:
+        """What comes next is of this scope."""
+        self._scope, self._records = scope, None
+
+    def add(self, data: bytes, first: int, last: int, records: int = 1) -> None:
+        """The JSON of one record, or of `records` that stay together; their least and greatest time, 0 for none."""
+        size = len(data) + 1
+        if self._count and self._count + records > self._limits.records_per_line:
+            self._close()
+        if self._count and self._size + size + self._missing() > self._limits.line_bytes:
+            self._close()
+        if self._records is None:
+            self._size += self._missing()
+            self._open()
+        self._records.append(data)  # type: ignore[union-attr]  # opened above
+        self._size += size
+        self._count += records
+        if first and (first < self._first or not self._first):
+            self._first = first
+        self._last = max(self._last, last)
+
+    def add_points(self, around: Ends, points: Iterable[tuple[bytes, int]]) -> None:
+        """The JSON and time of each data point of a metric; one too long for a line is written as several of its name."""
+        limits = self._limits
+        data: list[bytes] = []
+        times: list[int] = []
+        size = 0
+        for point, time in points:
+            if data and (len(data) >= limits.records_per_line or size + len(point) > limits.line_bytes // 2):
+                self._add_metric(around, data, times)
+                data, times, size = [], [], 0
+            data.append(point)
+            times.append(time)
+            size += len(point) + 1
+        if data:
+            self._add_metric(around, data, times)
+
+    def _add_metric(self, around: Ends, points: list[bytes], times: list[int]) -> None:
+        known = [time for time in times if time] or [0]
+        self.add(around.head + b",".join(points) + around.tail, min(known), max(known), len(points))
+
+    def reject(self, reason: str, records: int = 1) -> None:
+        """So many records are not stored; `reason` is one of a few constant phrases."""
+        if records:
+            self._reasons[reason] += records
+
+    def finish(self) -> Lines:
+        """All the lines, the last one closed, and what was rejected."""
+        if self._count:
+            self._close()
+        rejected = self._reasons.total()
+        if not rejected:
+            return Lines(self._lines)
+        why = "; ".join(f"{count} {reason}" for reason, count in self._reasons.items())
+        return Lines(self._lines, rejected, f"{rejected} {self._what} were not stored: {why}")
+
+    def _missing(self) -> int:
+        """Bytes that the present scope and resource add to the line, at most, where it has them not yet."""
+        if self._records is not None:
+            return 0
+        size = len(self._scope.head) + len(self._scope.tail) + 1
+        return size if self._named else size + len(self._resource.head) + len(self._resource.tail) + 1
+
+    def _open(self) -> None:
+        if not self._named:
+            self._resources.append((self._resource, []))
+            self._named = True
+        self._records = []
+        self._resources[-1][1].append((self._scope, self._records))
+
+    def _close(self) -> None:
+        inside = b",".join(
+            [
+                of.head + b",".join([scope.head + b",".join(data) + scope.tail for scope, data in scopes]) + of.tail
+                for of, scopes in self._resources
+            ]
+        )
+        data = self._frame.head + inside + self._frame.tail
+        self._lines.append(Line(data, self._count, self._first, self._last))
+        self._clear()
