@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from build import Built, a_span, an_archive, an_event
+from build import Built, a_span, an_archive, an_event, append
 from whence.archive import names
 from whence.archive.reader import Archive
+from whence.archive.writer import ArchiveWriter
 from whence.causality.chains import downstream, upstream
 from whence.causality.checks import check
 from whence.causality.graph import Follow, Graph
 from whence.event.model import Event
-from whence.index.causes import COLUMNS, causes_of
 from whence.index.engine import Engine
-from whence.index.ledger import Ledger, ledger_of, load_ledger, save_ledger
+from whence.index.ledger import Ledger, bring_up_to_date
 from whence.index.parts import Parts
 
 
@@ -62,11 +62,16 @@ def same(ledger: Graph, graph: Graph, events: list[Event]) -> None:
         assert ledger.run_of(event.id) == graph.run_of(event.id)
 
 
-def ledger_from(directory: Path) -> Ledger:
-    """The graph of an archive's columns."""
-    parts = Parts(Archive(directory), keep=False)
+def parts_of(directory: Path, *, keep: bool = False) -> Parts:
+    """An archive's columns; `keep`: on disk."""
+    parts = Parts(Archive(directory), keep=keep, worthwhile=0)
     parts.look()
-    return ledger_of(causes_of(parts.table(COLUMNS)), "state")
+    return parts
+
+
+def ledger_from(directory: Path, *, keep: bool = False) -> Ledger:
+    """The graph of an archive's columns."""
+    return bring_up_to_date(None, parts_of(directory, keep=keep))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -77,17 +82,38 @@ def test_columns_make_the_same_graph_as_events(tmp_path: Path, seed: int) -> Non
     same(ledger_from(directory), Graph(events), events)
 
 
-def test_a_graph_that_grew_is_the_graph_of_everything(tmp_path: Path) -> None:
-    """What came behind the sidecars is joined to what was before, within the agents' order as well."""
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_graph_that_grew_is_the_graph_of_everything(tmp_path: Path, keep: bool) -> None:
+    """What came since it was made is joined to what was before, within the agents' order as well, whoever made it."""
     built = tangled(9)
-    directory = an_archive(tmp_path / "first", built[:60])
-    everything = list(Archive(an_archive(tmp_path / "all", built)).events())
-    later = list(Archive(an_archive(tmp_path / "later", built[60:])).events())
-    ledger = ledger_from(directory)
-    graph = Graph(Archive(directory).events())
-    ledger.grow(later)
-    graph.extend(later)
-    same(ledger, graph, everything)
+    writer = ArchiveWriter(tmp_path)
+    append(writer, built[:60])
+    first = list(Archive(tmp_path).events())
+    ledger, graph = ledger_from(tmp_path, keep=keep), Graph(first)
+    for start, end in ((60, 61), (61, 90), (90, len(built))):
+        append(writer, built[start:end])
+        events = list(Archive(tmp_path).events())
+        ledger = bring_up_to_date(ledger, parts_of(tmp_path, keep=keep))
+        graph.extend(events)
+        same(ledger, graph, events)
+    writer.close()
+    assert bring_up_to_date(ledger, parts_of(tmp_path, keep=keep)) is ledger
+    same(ledger_from(tmp_path, keep=keep), Graph([*first, *events] if keep else events), events)
+
+
+def test_a_graph_whose_segment_is_gone_is_made_anew(tmp_path: Path) -> None:
+    """What retention removed is in no answer any more."""
+    built = tangled(5)
+    directory = an_archive(tmp_path / "archive", built[:60])
+    an_archive(directory, built[60:])
+    ledger = ledger_from(directory, keep=True)
+    gone = Archive(directory).segments()[0]
+    for path in gone.base.parent.glob(f"{gone.stem}*"):
+        path.unlink()
+    events = list(Archive(directory).events())
+    assert 0 < len(events) < len(ledger)
+    same(bring_up_to_date(ledger, parts_of(directory, keep=True)), Graph(events), events)
+    same(ledger_from(directory, keep=True), Graph(events), events)
 
 
 def test_an_empty_archive_has_an_empty_graph(tmp_path: Path) -> None:
@@ -97,25 +123,21 @@ def test_an_empty_archive_has_an_empty_graph(tmp_path: Path) -> None:
 
 
 def test_the_graphs_file_counts_only_while_it_is_whole(tmp_path: Path) -> None:
-    """Of another state, cut or with a flipped bit it is not taken; whole, it is the graph."""
+    """Cut, with a flipped bit, or without its note it is made anew; whole, it is the graph."""
     directory = an_archive(tmp_path / "archive", tangled(3))
-    parts = Parts(Archive(directory), keep=False)
-    parts.look()
-    save_ledger(directory, causes_of(parts.table(COLUMNS)), "now")
     events = list(Archive(directory).events())
-    loaded = load_ledger(directory, "now")
-    assert loaded is not None
-    same(loaded, Graph(events), events)
-    assert load_ledger(directory, "then") is None
+    graph = Graph(events)
     path = directory / names.CAUSES
+    same(ledger_from(directory, keep=True), graph, events)
     data = path.read_bytes()
     chance = random.Random(1)
-    for at in (0, 20, 40, 100, len(data) // 2, *(chance.randrange(len(data)) for _ in range(40))):
-        path.write_bytes(data[:at] + bytes([data[at] ^ (1 << chance.randrange(8))]) + data[at + 1 :])
-        harmed = load_ledger(directory, "now")
-        assert harmed is None or (same(harmed, Graph(events), events) is None)
-        path.write_bytes(data[:at])
-        assert load_ledger(directory, "now") is None
+    for at in (0, 20, 40, 100, len(data) // 2, *(chance.randrange(len(data)) for _ in range(20))):
+        for harmed in (data[:at] + bytes([data[at] ^ (1 << chance.randrange(8))]) + data[at + 1 :], data[:at]):
+            path.write_bytes(harmed)
+            same(ledger_from(directory, keep=True), graph, events)
+            assert path.read_bytes() == data
+    (directory / names.CAUSES_NOTE).unlink()
+    same(ledger_from(directory, keep=True), graph, events)
 
 
 def test_the_engine_makes_the_graph_once(tmp_path: Path) -> None:

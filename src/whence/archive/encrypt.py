@@ -213,7 +213,7 @@ def _is_finished(folder: int, stem: str) -> bool:
 def _remove_readable(folder: int, stem: str) -> None:
     """Remove what can be read without the identity, once the encrypted file is durable. Raises OSError."""
     os.fsync(folder)
-    for ending in (names.INDEX, names.INDEX + names.TEMPORARY, names.INDEX_NOTE, names.COMPRESSED):
+    for ending in (*names.SIDECAR, names.COMPRESSED):
         with suppress(FileNotFoundError):
             os.unlink(stem + ending, dir_fd=folder)
     os.fsync(folder)

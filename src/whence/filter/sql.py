@@ -54,8 +54,8 @@ class Sql:
 
 
 Causes = Callable[[Causal], Collection[str] | Sql]
-"""Given by the engine: for a causal question the ids of the events for which the answer is yes, or a SELECT of them (which
-takes no parameters)."""
+"""Given by the engine: for a causal question the ids of the events for which the answer is yes, or a condition of its own (whose
+parameters the engine binds)."""
 
 
 class Binder:
@@ -202,7 +202,7 @@ def _(tree: Causal, binder: Binder) -> str:
         raise FilterError("cannot ask for causes here: only a whole archive knows them; leave the causal part out")
     ids = binder.causal(tree)
     if isinstance(ids, Sql):
-        return f"(id IN ({ids.text}))"
+        return f"({ids.text})"
     return f"(id IN (SELECT unnest({binder.add(list(ids))}::VARCHAR[])))"
 
 

@@ -46,11 +46,13 @@ class Answers:
 
     def why(self, event_id: str, *, follow: Follow = Follow.BEST, max_hops: int | None = None) -> Chain:
         """What led to an event, from the root causes on. Raises NotFoundError."""
-        return upstream(self.engine.graph(), event_id, follow=follow, max_hops=max_hops)
+        with self.engine.lock:
+            return upstream(self.engine.graph(), event_id, follow=follow, max_hops=max_hops)
 
     def effects(self, event_id: str, *, follow: Follow = Follow.BEST, max_hops: int | None = None) -> Chain:
         """What an event led to. Raises NotFoundError."""
-        return downstream(self.engine.graph(), event_id, follow=follow, max_hops=max_hops)
+        with self.engine.lock:
+            return downstream(self.engine.graph(), event_id, follow=follow, max_hops=max_hops)
 
     def events_of(self, chain: Chain) -> list[Event]:
         """The events of a chain, in its order."""
@@ -58,7 +60,7 @@ class Answers:
         return [found[hop.id] for hop in chain.hops]
 
     def arrow(self, filter: str | Filter | None = None) -> "pa.RecordBatchReader":
-        """The events that match as a stream of Arrow batches, in no order; maps are JSON text. Raises FilterError."""
+        """The events that match as a stream of Arrow batches, by time; maps are JSON text. Raises FilterError."""
         return self.engine.arrow(self.engine.where(_tree(filter)))
 
     def df(self, filter: str | Filter | None = None) -> Any:

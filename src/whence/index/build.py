@@ -6,9 +6,10 @@ disk takes no sidecar, the columns are kept in memory instead and the answers ar
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,15 +22,17 @@ from whence.archive.reader import Segment
 from whence.archive.scan import Problem
 from whence.causality.graph import process_of
 from whence.errors import DataError
+from whence.filter.needs import RANGES
+from whence.index.arrays import stamp_of, write_arrays
 from whence.index.columns import SCHEMA, VERSION, Row, batch_of
-from whence.index.sidecar import Note, file_crc, load_note, note_path, parquet_path, source_of, write_note
+from whence.index.sidecar import Note, load_note, note_path, parquet_path, source_of, terms_path, write_note
+from whence.index.terms import Terms, TermsBuilder
 from whence.otlp.decode import decode
 
-ROWS_AT_ONCE: Final = 1 << 14
-"""Rows of a row group: what is read to look at one of them, and what one bloom filter covers."""
+ROWS_AT_ONCE: Final = 1 << 12
+"""Rows of a row group: what is read to look at one of them (2 ms), and a block of the lists of terms."""
 _ROWS_DECODED: Final = 1 << 10
 """Events that are held as objects at once: the garbage collector looks at each of them again and again."""
-_BLOOMS: Final = ("id", "trace_id", "span_id", "correlation")
 _DICTIONARIES: Final = [
     "type", "kind", "source", "run", "agent", "task", "stage", "status", "correlation", "resource", "scope", "schema",
     "trace_id", "span_id", "parent_span_id", "signal", "_stem", "_process",
@@ -49,7 +52,6 @@ class Reading:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The events behind `end`, decoded, in batches; `end` moves on with them."""
         rows: list[Row] = []
-        ready: list[pa.RecordBatch] = []
         for line in self.segment.lines(self.problems, start=self.end):
             if line.place.offset < self.end:
                 continue
@@ -63,16 +65,10 @@ class Reading:
                 rows += [Row(event, line.place.offset, nth) for nth, event in enumerate(found.events)]
             self.end = line.place.offset + len(line.data) + 1
             if len(rows) >= _ROWS_DECODED:
-                ready.append(self._batch(rows))
+                yield self._batch(rows)
                 rows = []
-                if sum(map(len, ready)) >= ROWS_AT_ONCE:
-                    whole = _joined(ready)
-                    yield whole.slice(0, ROWS_AT_ONCE)
-                    ready = [whole.slice(ROWS_AT_ONCE)]
         if rows:
-            ready.append(self._batch(rows))
-        if ready:
-            yield _joined(ready)
+            yield self._batch(rows)
 
     def _batch(self, rows: list[Row]) -> pa.RecordBatch:
         self.rows += len(rows)
@@ -82,7 +78,8 @@ class Reading:
         self.problems.append(Problem(self.segment.stem, offset, length, "bad line", cause))
 
 
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+def joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Batches of one schema, at least one, as one."""
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 
@@ -99,7 +96,7 @@ def build_sidecar(segment: Segment) -> Note | None:
             note = None if temporary is None else _build(segment, temporary)
         if not _is_encrypted(segment):
             return note
-        for path in (note_path(segment), parquet_path(segment)):  # it was encrypted meanwhile
+        for path in (note_path(segment), terms_path(segment), parquet_path(segment)):  # it was encrypted meanwhile
             path.unlink(missing_ok=True)
     except OSError:
         pass
@@ -120,42 +117,57 @@ def _build(segment: Segment, temporary: Path) -> Note:
     if old is not None and old.sealed == (seal.sha256 if seal else None) and seal is not None:
         return old
     reading = Reading(segment, old.bytes if old else 0, old.found() if old else [], old.rows if old else 0)
-    times = [old.first_time, old.last_time] if old and old.rows else []
+    terms = TermsBuilder()
     metadata = {"whence.version": str(VERSION), "whence.sealed": seal.sha256 if seal else ""}
     with pq.ParquetWriter(temporary, SCHEMA.with_metadata(metadata), **_options()) as writer:
-        if old:
-            for batch in pq.ParquetFile(parquet_path(segment)).iter_batches(ROWS_AT_ONCE):
-                writer.write_batch(batch.cast(SCHEMA), row_group_size=ROWS_AT_ONCE)
-        for batch in reading.batches():
+        known = pq.ParquetFile(parquet_path(segment)).iter_batches(ROWS_AT_ONCE) if old else iter(())
+        for batch in _blocks(chain((batch.cast(SCHEMA) for batch in known), reading.batches())):
             writer.write_batch(batch, row_group_size=ROWS_AT_ONCE)
-            of = batch.column("time").to_numpy()
-            times += [int(of.min()), int(of.max())]
+            terms.add(batch)
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
-    found = temporary.stat()
+    arrays = terms.finish()
+    times = Terms(arrays).ranges[:, RANGES.index("time")]
+    beside = temporary.with_name(temporary.name.replace(names.INDEX, names.INDEX_TERMS))
+    write_arrays(beside, {"version": VERSION, "stem": segment.stem}, arrays)
     note = Note(
         stem=segment.stem,
         sealed=seal.sha256 if seal else None,
         source=source,
         bytes=seal.bytes if seal else reading.end,
         rows=reading.rows,
-        first_time=min(times, default=0),
-        last_time=max(times, default=0),
+        first_time=int(times[:, 0].min()) if len(times) else 0,
+        last_time=int(times[:, 1].max()) if len(times) else 0,
         problems=[
             (problem.segment, problem.offset, problem.length, problem.kind, problem.detail)
             for problem in reading.problems
             if seal or source or problem.offset < reading.end
         ],
-        size=found.st_size,
-        modified=found.st_mtime_ns,
-        crc32=file_crc(temporary),
+        columns=stamp_of(temporary),
+        terms=stamp_of(beside),
     )
     with suppress(FileNotFoundError):
         note_path(segment).unlink()
     temporary.rename(parquet_path(segment))
+    beside.rename(terms_path(segment))
     sync_folder_at(temporary.parent)
     write_note(segment, note)
     return note
+
+
+def _blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in full blocks, as the lists of terms count them; only the last one may be short."""
+    ready: list[pa.RecordBatch] = []
+    for batch in batches:
+        ready.append(batch)
+        if sum(map(len, ready)) >= ROWS_AT_ONCE:
+            whole = joined(ready)
+            ends = len(whole) // ROWS_AT_ONCE * ROWS_AT_ONCE
+            for start in range(0, ends, ROWS_AT_ONCE):
+                yield whole.slice(start, ROWS_AT_ONCE)
+            ready = [whole.slice(ends)] if ends < len(whole) else []
+    if ready:
+        yield joined(ready)
 
 
 def _options() -> dict[str, Any]:
@@ -163,7 +175,6 @@ def _options() -> dict[str, Any]:
         "compression": "zstd",
         "compression_level": 1,
         "use_dictionary": _DICTIONARIES,
-        "bloom_filter_options": {name: {"ndv": ROWS_AT_ONCE, "fpp": 0.01} for name in _BLOOMS},
     }
 
 

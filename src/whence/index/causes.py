@@ -21,7 +21,7 @@ TYPES: Final = {
     "seen": "B", "time": "Q", "seq": "q", "process": "i", "run": "i", "cause": "i", "effect": "i", "next_cause": "i",
     "next_effect": "i", "first_cause": "i", "first_effect": "i", "span": "i", "next_inside": "i", "first_inside": "i",
     "is_span": "B", "previous": "i", "following": "i", "row": "q", "by_id": "i", "lane_nodes": "i", "lane_ends": "q",
-    "id_ends": "q",
+    "id_ends": "q", "hash": "Q", "hashes": "Q", "hash_nodes": "i", "repeats": "q",
 }  # fmt: skip
 """Every array of the graph and its type code, as `array` and `memoryview` name it."""
 _DTYPES: Final = {"B": np.uint8, "Q": np.uint64, "q": np.int64, "i": np.int32}
@@ -33,7 +33,8 @@ class Causes(NamedTuple):
     """A graph in arrays of a number a node or edge, and the names that the numbers stand for."""
 
     arrays: dict[str, Numbers]
-    """By the names of `TYPES`; `row` is each node's event in the order given, `by_id` the nodes in the order of ids."""
+    """By the names of `TYPES`. `row` is each node's event in the order given, `by_id` the nodes in the order of ids, `hash` each
+    seen node's `_hash`; `hashes` has those in order and `hash_nodes` whose they are; `repeats` are the rows left out."""
     ids: bytes
     """The nodes' ids in UTF-8, one behind the other; `id_ends` says where each ends, with a 0 before the first."""
     runs: list[str | None]
@@ -47,8 +48,15 @@ class Causes(NamedTuple):
 
 def causes_of(table: pa.Table) -> Causes:
     """The graph of events given as `COLUMNS`. An id that comes again is left out: the first one counts."""
-    first = np.sort(np.unique(table["_hash"].to_numpy(), return_index=True)[1])
-    table = table.take(pa.array(first))
+    hashes, first = np.unique(table["_hash"].to_numpy(), return_index=True)
+    repeated = np.ones(len(table), bool)
+    repeated[first] = False
+    order = np.argsort(first)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    first = first[order]
+    if len(first) < len(table):
+        table = table.take(pa.array(first))
     count = len(table)
     span = (pc.equal(table["signal"], "span")).to_numpy().astype(bool)
     inner = pc.if_else(pa.array(span), _texts(table, "parent_span_id"), _texts(table, "span_id"))
@@ -85,6 +93,9 @@ def causes_of(table: pa.Table) -> Causes:
     arrays["seen"][node] = 1
     arrays["is_span"][node] = span
     arrays["row"][node] = first
+    arrays["repeats"] = np.flatnonzero(repeated)
+    arrays["hashes"], arrays["hash_nodes"] = hashes, node[place]
+    arrays["hash"][arrays["hash_nodes"]] = hashes
     arrays["time"][node] = np.maximum(table["time"].to_numpy(), 0)
     runs, processes = _processes(table, node, arrays)
     _edges(arrays, causes, node[effect_rows])

@@ -18,8 +18,8 @@ from whence.event.model import Event
 from whence.filter.values import json_text
 from whence.otlp.draft import new_event
 
-VERSION: Final = 1
-"""Of the columns and what stands in them: sidecars of another version are made anew."""
+VERSION: Final = 2
+"""Of the columns, the lists of terms and what stands in them: sidecars of another version are made anew."""
 
 LONG_MAX: Final = (1 << 63) - 1
 JSON: Final = ("payload", "attributes", "resource", "scope")
@@ -59,6 +59,12 @@ process from others (JSON, or NULL); whether the columns hold the whole event; 6
 PLACE: Final = ("_stem", "_line", "_nth")
 READ: Final = (*NAMES, *PLACE, "_exact")
 """What is read of an event to make it an object again."""
+_GRAPHED: Final = (
+    "id", "type", "time", "seq", "elapsed_ns", "run", "agent", "caused_by", "signal", "trace_id", "span_id", "parent_span_id",
+    "resource",
+)  # fmt: skip
+GROWTH: Final = (*_GRAPHED, "_hash")
+"""What the graph of causes takes of an event."""
 
 
 class Row(NamedTuple):
@@ -170,16 +176,24 @@ _SEVERITIES: Final = {severity.value: severity for severity in Severity}
 
 def events_of_batch(batch: pa.RecordBatch) -> Iterator[Event]:
     """The events of a batch that has every column of `FIELDS`."""
-    columns: list[list[Any]] = [batch.column(name).to_pylist() for name in NAMES]
+    return _events(batch, NAMES)
+
+
+def events_of_columns(batch: pa.RecordBatch) -> Iterator[Event]:
+    """The events of a batch of `GROWTH`, with no more than that in them."""
+    return _events(batch, _GRAPHED)
+
+
+def _events(batch: pa.RecordBatch, fields: Sequence[str]) -> Iterator[Event]:
+    columns: dict[str, list[Any]] = {name: batch.column(name).to_pylist() for name in fields}
     for name in JSON:
-        place = NAMES.index(name)
-        columns[place] = _parsed(columns[place], shared=name in ("resource", "scope"))
-    place = NAMES.index("severity")
-    columns[place] = [_SEVERITIES.get(value) for value in columns[place]]
-    place = NAMES.index("caused_by")
-    columns[place] = [tuple(causes or ()) for causes in columns[place]]
-    for values in zip(*columns, strict=True):
-        yield new_event(**dict(zip(NAMES, values, strict=True)))
+        if name in columns:
+            columns[name] = _parsed(columns[name], shared=name in ("resource", "scope"))
+    if "severity" in columns:
+        columns["severity"] = [_SEVERITIES.get(value) for value in columns["severity"]]
+    columns["caused_by"] = [tuple(causes or ()) for causes in columns["caused_by"]]
+    for values in zip(*columns.values(), strict=True):
+        yield new_event(**dict(zip(fields, values, strict=True)))
 
 
 def _parsed(texts: list[str | None], *, shared: bool) -> list[Any]:

@@ -1,31 +1,37 @@
 """The graph of causes as one file beside the archive, mapped into memory, and grown by what came since it was made.
 
-The law: a cache, for one state of the archive's sidecars; a file that is damaged or of another state is made anew.
+The law: a cache, of the archive's segments as far as they were there; a file that is damaged, or of which a segment is gone,
+is made anew.
 """
 
-import mmap
 import os
-import zlib
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import orjson
+import pyarrow as pa
 
 from whence.archive import names
 from whence.causality.graph import Graph
 from whence.event.model import Event
+from whence.index.arrays import Stamp, checked, read_arrays, replace_arrays, stamp_of
 from whence.index.causes import COLUMNS, TYPES, Causes, causes_of
-from whence.index.columns import events_of_batch
-from whence.index.parts import Parts
+from whence.index.columns import GROWTH, events_of_columns
+from whence.index.parts import Identity, Parts
 
-VERSION: Final = 1
-_MAGIC: Final = b"whence causes\n"
-_ALIGN: Final = 8
+VERSION: Final = 2
+_GROW: Final = 20_000
+_SHARE: Final = 10
+"""A graph grows by up to `_GROW` rows (a fifth of a second) and an `_SHARE`th of the archive's; beyond that it is made anew."""
+_DTYPES: Final = {"B": np.uint8, "Q": np.uint64, "q": np.int64, "i": np.int32}
+Numbers = Any
+"""A numpy array of one dimension."""
 _ALIKE: Final = {
     "time": "time", "seq": "seq", "process": "process", "_run": "run", "_cause": "cause", "_effect": "effect",
     "_next_cause": "next_cause", "_next_effect": "next_effect", "_first_cause": "first_cause",
@@ -83,16 +89,12 @@ class _Numbers:
             return int(self._by_id[at])
         return self._more.get(event_id, default)
 
-    def grown(self, event_id: str) -> int | None:
-        """The node of an id that came since the graph was made."""
-        return self._more.get(event_id)
-
     def __setitem__(self, event_id: str, node: int) -> None:
         self._more[event_id] = node
 
 
 class Ledger(Graph):
-    """A graph that was made of columns. What `Graph` can be asked it can be asked as well, and it can grow by events."""
+    """A graph that was made of columns. What `Graph` can be asked it can be asked as well, and it grows by more columns."""
 
     def __init__(self, header: dict[str, Any], arrays: dict[str, Any], ids: Any) -> None:
         """`arrays`: by the names of `causes.TYPES`, as memoryviews."""
@@ -104,65 +106,103 @@ class Ledger(Graph):
         own["seen"], own["_is_span"] = arrays["seen"], arrays["is_span"]
         own |= {name: arrays[of] for name, of in _ALIKE.items()}
         self._runs = {run: number for number, run in enumerate(header["runs"])}
-        self._base_runs = dict(self._runs)
         self._processes = {}
         self._lanes = {}
         self._unsorted = set()
-        self.late: dict[str, Event] = {}
-        """The events that were added since, by id."""
+        self._origins: dict[str | None, tuple[int | None, int | None]]
+        self._origins = {run: tuple(header["origins"][number]) for run, number in self._runs.items()}
+        self._parts = [_identity(part) for part in header["parts"]]
+        self._ends = list(accumulate(part[-1] for part in header["parts"]))
+        self.rows: dict[Identity, int] = dict(zip(self._parts, (part[-1] for part in header["parts"]), strict=True))
+        """Of each segment that is in the graph, how many of its rows are."""
+        self.repeats: dict[Identity, Numbers] = {}
+        """Of each segment that has some, the rows whose id stands at an earlier place, in ascending order."""
+        for row in np.asarray(arrays["repeats"]).tolist():
+            part, within = self._place(row)
+            self.repeats.setdefault(part, []).append(within)
+        self.repeats = {part: np.array(rows) for part, rows in self.repeats.items()}
+        self._grown: dict[int, tuple[Identity, int]] = {}
+        self._grown_hashes: dict[int, int] = {}
 
     def __len__(self) -> int:
         return bytes(self.seen).count(1)
 
     def origins(self) -> dict[str | None, tuple[int | None, int | None]]:
         """A run: when it began as its program measured it, and the time of its first event that does not say."""
-        found: dict[str | None, tuple[int | None, int | None]]
-        found = {run: tuple(self.header["origins"][number]) for run, number in self._base_runs.items()}
-        for event in self.late.values():
-            said, least = found.get(event.run, (None, None))
-            if event.elapsed_ns is not None:
-                start = event.time - event.elapsed_ns
-                said = start if said is None else min(said, start)
-            else:
-                least = event.time if least is None else min(least, event.time)
-            found[event.run] = (said, least)
-        return found
+        return self._origins
 
     def find(self, event_id: str) -> int | None:
         """The node of an id, seen or only named; None where it is neither."""
         return self._number.get(event_id)
 
-    def find_grown(self, event_id: str) -> int | None:
-        """As `find`, among the ids that came since the graph was made."""
-        numbers: Any = self._number
-        found: int | None = numbers.grown(event_id)
-        return found
+    def row_of(self, node: int) -> tuple[Identity, int]:
+        """Where the event of a node is: its segment, and the row in that."""
+        return self._grown.get(node) or self._place(self._arrays["row"][node])
 
-    def stored_ids(self) -> tuple[Any, Any]:
-        """Where each id ends, with a 0 before the first, and their bytes; without those that came since."""
-        ids: Any = self.ids
-        return ids.ends, ids.data
+    def hashes_of(self, nodes: Numbers) -> Numbers:
+        """The `_hash` of the ids of nodes that were seen, in ascending order."""
+        base = np.asarray(self._arrays["hash"])
+        found = np.zeros(len(nodes), np.uint64)
+        stored = nodes < len(base)
+        found[stored] = base[nodes[stored]]
+        if self._grown:
+            late = np.isin(nodes, np.fromiter(self._grown_hashes, np.int64))
+            found[late] = [self._grown_hashes[node] for node in nodes[late].tolist()]
+        return np.sort(found)
 
-    def row(self, event_id: str) -> int | None:
-        """The number of the event's row in the sidecars, in reading order; None where it was added since."""
-        node = self.number(event_id)
-        return self._arrays["row"][node] if node < len(self._arrays["row"]) else None
+    def nodes_of(self, hashes: Numbers) -> Numbers:
+        """The nodes that were seen and whose ids have these hashes."""
+        stored, nodes = np.asarray(self._arrays["hashes"]), np.asarray(self._arrays["hash_nodes"])
+        at: Numbers = np.searchsorted(stored, hashes)
+        there = at < len(stored)
+        there[there] = stored[at[there]] == hashes[there]
+        if not self._grown:
+            return nodes[at[there]]
+        grown = {hash: node for node, hash in self._grown_hashes.items()}
+        late = [grown[hash] for hash in hashes[~there].tolist() if hash in grown]
+        return np.concatenate([nodes[at[there]], np.array(late, np.int32)])
 
-    def grow(self, events: Iterable[Event]) -> None:
-        """Add events; those whose id is known are left out."""
-        for event in events:
-            if event.id not in self:
-                if not isinstance(self.seen, bytearray):
-                    self._thaw()
-                self.add(event)
-                self.late[event.id] = event
+    def grow(self, part: Identity, batches: Iterable[pa.RecordBatch]) -> None:
+        """Add the rows of a segment that follow on those which are in the graph, as batches of `GROWTH`."""
+        first = row = self.rows.get(part, 0)
+        repeated = []
+        for batch in batches:
+            for event, hash in zip(events_of_columns(batch), batch.column("_hash").to_pylist(), strict=True):
+                if event.id in self:
+                    repeated.append(row)
+                else:
+                    self._add_grown(event, part, row, hash)
+                row += 1
+        self.rows[part] = row
+        if repeated:
+            before = self.repeats.get(part, np.empty(0, np.int64))
+            self.repeats[part] = np.concatenate([before, np.array(repeated)])
+        assert row >= first
+
+    def _add_grown(self, event: Event, part: Identity, row: int, hash: int) -> None:
+        if not isinstance(self.seen, bytearray):
+            self._thaw()
+        self.add(event)
+        node = self.number(event.id)
+        self._grown[node], self._grown_hashes[node] = (part, row), hash
+        said, least = self._origins.get(event.run, (None, None))
+        if event.elapsed_ns is not None:
+            start = event.time - event.elapsed_ns
+            said = start if said is None else min(said, start)
+        else:
+            least = event.time if least is None else min(least, event.time)
+        self._origins[event.run] = (said, least)
+
+    def _place(self, row: int) -> tuple[Identity, int]:
+        at = bisect_right(self._ends, row)
+        return self._parts[at], row - (self._ends[at - 1] if at else 0)
 
     def _thaw(self) -> None:
         """Copy everything into arrays that can grow."""
         own: dict[str, Any] = self.__dict__
         for name, of in _ALIKE.items():
             own[name] = array(TYPES[of])
-            own[name].frombytes(self._arrays[of].tobytes())
+            own[name].frombytes(memoryview(self._arrays[of]).cast("B"))
         self.seen, self._is_span = bytearray(self.seen), bytearray(self._is_span)
         self._processes = {
             (run, *(orjson.loads(named) if named else ())): number
@@ -174,84 +214,79 @@ class Ledger(Graph):
             at = end
 
 
-def ledger_of(causes: Causes, state: str) -> Ledger:
-    """The graph of columns, in memory."""
-    arrays: dict[str, Any] = {name: memoryview(_plain(causes, name)) for name in TYPES}
-    return Ledger(_header(causes, state), arrays, memoryview(causes.ids))
+def _identity(part: Sequence[Any]) -> Identity:
+    stem, source, _ = part
+    return Identity(stem, tuple(source) if source else None)
 
 
-def _plain(causes: Causes, name: str) -> Any:
-    dtype = {"B": np.uint8, "Q": np.uint64, "q": np.int64, "i": np.int32}[TYPES[name]]
-    return np.ascontiguousarray(causes.arrays[name], dtype)
-
-
-def _header(causes: Causes, state: str) -> dict[str, Any]:
+def _made(parts: Parts) -> tuple[dict[str, Any], Causes]:
+    """The graph of everything as it is now, and the header of its file."""
+    causes = causes_of(parts.table(COLUMNS))
     said = {name: getattr(causes, name) for name in ("runs", "processes", "lanes", "origins")}
-    return {"version": VERSION, "state": state, **said}
+    of = [(part.segment.stem, part.source, part.rows) for part in parts.parts]
+    return {"version": VERSION, "parts": of, **said}, causes
 
 
-def save_ledger(root: Path, causes: Causes, state: str) -> None:
-    """Put the graph's file in place, whole or not at all. Raises OSError."""
-    pieces = [(name, _plain(causes, name).tobytes()) for name in TYPES] + [("ids", causes.ids)]
-    at, places, crc = 0, {}, 0
-    for name, data in pieces:
-        places[name] = (at, len(data))
-        at += -(-len(data) // _ALIGN) * _ALIGN
-        crc = zlib.crc32(data, crc)
-    header = orjson.dumps({**_header(causes, state), "places": places, "crc32": crc})
-    header += b" " * (-(len(_MAGIC) + 24 + len(header)) % _ALIGN)
-    path = root / names.CAUSES
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{names.TEMPORARY}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, names.FILE_MODE)
+def _ledger(header: dict[str, Any], arrays: dict[str, Any]) -> Ledger:
+    views: dict[str, Any] = {name: memoryview(_typed(name, arrays[name])) for name in TYPES}
+    return Ledger(orjson.loads(orjson.dumps(header)), views, memoryview(arrays["ids"]))
+
+
+def _save(root: Path, header: dict[str, Any], arrays: dict[str, Any]) -> None:
+    """Put the graph's file in place, and the note that says its bytes are those. Raises OSError."""
+    path, note = root / names.CAUSES, root / names.CAUSES_NOTE
+    replace_arrays(path, header, arrays)
+    stamp = stamp_of(path)
+    temporary = note.with_name(f"{note.name}.{os.getpid()}{names.TEMPORARY}")
+    temporary.write_bytes(orjson.dumps(list(stamp)))
+    temporary.rename(note)
+
+
+def _load(root: Path) -> Ledger | None:
+    """The graph in the file, where that is whole and of this version; else None."""
     try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(_MAGIC + f"{len(header):016x}{zlib.crc32(header):08x}".encode() + header)
-            for _, data in pieces:
-                file.write(data + b"\0" * (-len(data) % _ALIGN))
-            file.flush()
-            os.fsync(fd)
-        temporary.rename(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-
-
-def load_ledger(root: Path, state: str) -> Ledger | None:
-    """The graph in the file, where that is whole and of this state of the archive; else None."""
-    try:
-        with (root / names.CAUSES).open("rb") as file:
-            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        start = len(_MAGIC) + 24
-        size = int(bytes(view[len(_MAGIC) : start - 8]), 16)
-        text = bytes(view[start : start + size])
-        if bytes(view[: len(_MAGIC)]) != _MAGIC or int(bytes(view[start - 8 : start]), 16) != zlib.crc32(text):
+        stamp = Stamp(*orjson.loads((root / names.CAUSES_NOTE).read_bytes()))
+        if checked(root / names.CAUSES, stamp) is None:
             return None
-        header = orjson.loads(text)
-        if header["version"] != VERSION or header["state"] != state:
+        found = read_arrays(root / names.CAUSES)
+        if found is None or found[0]["version"] != VERSION:
             return None
-        body, crc = view[start + size :], 0
-        parts: dict[str, Any] = {name: body[at : at + length] for name, (at, length) in header["places"].items()}
-        for part in parts.values():
-            crc = zlib.crc32(part, crc)
-        if crc != header["crc32"]:
-            return None
-        return Ledger(header, {name: parts[name].cast(code) for name, code in TYPES.items()}, parts["ids"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return _ledger(*found)
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def open_ledger(parts: Parts) -> Ledger:
-    """The graph of everything in these parts: of what has a sidecar from the file, made anew where need be, and the tail."""
-    state = parts.state()
-    ledger = load_ledger(parts.archive.directory, state) if parts.keep else None
-    if ledger is None:
-        causes = causes_of(parts.table(COLUMNS, tail=False))
-        ledger = ledger_of(causes, state)
-        if parts.keep and len(ledger):
+def bring_up_to_date(ledger: Ledger | None, parts: Parts) -> Ledger:
+    """The graph of these parts as they are now: the one given grown, else the file's, else made anew and put on disk.
+
+    A graph stays good while its segments are there: what was recorded never changes. It is made anew where one is gone, and
+    where so much came since that growing would take longer.
+    """
+    ledger = ledger if ledger is not None and _fits(ledger, parts) else None
+    if ledger is None and parts.keep:
+        ledger = _load(parts.archive.directory)
+        ledger = ledger if ledger is not None and _fits(ledger, parts) else None
+    more = 0 if ledger is None else parts.rows() - sum(ledger.rows.values())
+    if ledger is None or more > _GROW + parts.rows() // _SHARE:
+        header, causes = _made(parts)
+        arrays = {**causes.arrays, "ids": causes.ids}
+        if parts.keep and any(part.note for part in parts.parts):
             with suppress(OSError):
-                save_ledger(parts.archive.directory, causes, state)
-    for part in parts.parts:
-        for batch in part.tail:
-            ledger.grow(events_of_batch(batch))
+                _save(parts.archive.directory, header, {name: _typed(name, array) for name, array in arrays.items()})
+        return _ledger(header, arrays)
+    if more:
+        for part in parts.parts:
+            known = ledger.rows.get(part.identity, 0)
+            if part.rows > known:
+                ledger.grow(part.identity, part.columns(GROWTH, known))
     return ledger
+
+
+def _typed(name: str, array: Any) -> Any:
+    return array if isinstance(array, bytes) else np.asarray(array, _DTYPES[TYPES[name]])
+
+
+def _fits(ledger: Ledger, parts: Parts) -> bool:
+    """Whether every row in the graph is there still."""
+    there = {part.identity: part.rows for part in parts.parts}
+    return all(there.get(part, -1) >= rows for part, rows in ledger.rows.items() if rows)

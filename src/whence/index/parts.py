@@ -1,39 +1,47 @@
-"""What an archive holds at the moment: a sidecar or columns in memory for every segment, brought up to date at each look.
+"""The parts of an archive as they are now: each segment's sidecar and the lines it does not cover yet, in columns.
 
-The law: a look never parses what it has seen before, and every whole line that was there when it began is part of it.
+The law: what was decoded once is not decoded again while this lives. A row's number, counted in the order of its segment's
+lines, stays the same from its first sight in the tail to the sealed sidecar.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from itertools import accumulate, groupby
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from whence.archive import names
 from whence.archive.reader import Archive, Segment
 from whence.archive.scan import Problem
-from whence.index.build import ROWS_AT_ONCE, Reading, build_sidecar
-from whence.index.columns import READ, SCHEMA
-from whence.index.sidecar import Note, load_note, note_path, parquet_path, source_of
+from whence.filter.needs import RANGES, Need
+from whence.index.arrays import read_arrays
+from whence.index.build import ROWS_AT_ONCE, Reading, build_sidecar, joined
+from whence.index.columns import SCHEMA
+from whence.index.sidecar import Note, load_note, note_path, parquet_path, source_of, terms_path
+from whence.index.terms import Mask, Terms
 
 WORTHWHILE: Final = 256 << 10
 """Plain bytes without a sidecar, in all of the archive, from which on sidecars are written: fewer are parsed in 20 ms."""
+_TIME: Final = RANGES.index("time")
 
 
-_GROUPS: Final = 4
-"""Row groups of a part that are kept, about 10 MB each."""
+class Identity(NamedTuple):
+    """What tells a segment, or a version of a file of another writer, from all others. Its rows keep their numbers."""
+
+    stem: str
+    source: tuple[int, int] | None
 
 
 @dataclass(slots=True)
 class Part:
-    """One segment: its sidecar, if it has one, and the columns of what the sidecar does not cover."""
+    """One segment: its sidecar, if it has one, and the columns of what the sidecar does not cover, block by block.
+
+    A block is a row group of the sidecar, or behind those a batch of the tail.
+    """
 
     segment: Segment
     note: Note | None
@@ -41,48 +49,99 @@ class Part:
     tail: list[pa.RecordBatch] = field(default_factory=list)
     source: tuple[int, int] | None = None
     seen: tuple[int, int] | None = None
-    groups: dict[tuple[int, int], pa.Table] = field(default_factory=dict)
+    _file: pq.ParquetFile | None = None
+    _terms: Terms | None = None
 
     @property
     def path(self) -> Path:
-        """The sidecar's file."""
+        """The sidecar's columns."""
         return parquet_path(self.segment)
+
+    @property
+    def identity(self) -> Identity:
+        """See `Identity`."""
+        return Identity(self.segment.stem, self.source)
 
     @property
     def key(self) -> tuple[str, int, int, int]:
         """What changes whenever the part does."""
         note = self.note
-        return (self.segment.stem, note.crc32 if note else 0, note.rows if note else 0, sum(map(len, self.tail)))
+        return (self.segment.stem, note.columns.crc32 if note else 0, self.covered, sum(map(len, self.tail)))
+
+    @property
+    def covered(self) -> int:
+        """Rows that the sidecar covers."""
+        return self.note.rows if self.note else 0
+
+    @property
+    def rows(self) -> int:
+        """Rows in all."""
+        return self.covered + sum(map(len, self.tail))
 
     def problems(self) -> list[Problem]:
         """What had to be skipped in it."""
         return self.reading.problems
 
-    def columns(self, names: list[str], *, tail: bool = True) -> Iterator[pa.RecordBatch]:
-        """Some columns of all of it, in the order of its lines; without `tail`, of what the sidecar covers."""
-        if self.note:
-            with pq.ParquetFile(self.path) as file:
-                yield from file.iter_batches(ROWS_AT_ONCE * 8, columns=names)
-        for batch in self.tail if tail else ():
-            yield batch.select(names)
+    def opened(self) -> tuple[pq.ParquetFile, Terms]:
+        """The sidecar's columns and terms. Raises OSError where they are gone or are no such files any more."""
+        if self._file is None or self._terms is None:
+            found = read_arrays(terms_path(self.segment))
+            if found is None:
+                raise OSError(f"{terms_path(self.segment)} is damaged")
+            self._file = pq.ParquetFile(self.path, memory_map=True)
+            self._terms = Terms(found[1])
+        return self._file, self._terms
 
-    def rows_at(self, rows: Sequence[int]) -> Iterator[pa.Table]:
-        """Some rows of the sidecar, given in ascending order."""
-        with pq.ParquetFile(self.path, memory_map=True) as file:
-            sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
-            ends = list(accumulate(sizes))
-            for group, of in groupby(rows, lambda row: bisect_right(ends, row)):
-                first = ends[group] - sizes[group]
-                yield self._group(file, group).take(pa.array([row - first for row in of]))
+    def forget(self) -> None:
+        """Take note of a new sidecar: what was open is another file now."""
+        self._file = self._terms = None
 
-    def _group(self, file: pq.ParquetFile, group: int) -> pa.Table:
-        """A row group; the last few that were asked for are kept, since a chain's events stand near each other."""
-        key = (self.note.crc32 if self.note else 0, group)
-        table = self.groups.pop(key, None)
-        self.groups[key] = file.read_row_group(group, columns=list(READ)) if table is None else table
-        while len(self.groups) > _GROUPS:
-            del self.groups[next(iter(self.groups))]
-        return self.groups[key]
+    def firsts(self) -> list[int]:
+        """The number of each block's first row, and behind the last one the number of rows."""
+        ends = [*range(0, self.covered, ROWS_AT_ONCE), self.covered] if self.covered else [0]
+        for batch in self.tail:
+            ends.append(ends[-1] + len(batch))
+        return ends
+
+    def times(self) -> Any:
+        """The least and the greatest time of each block, as an array of two columns."""
+        covered = [self.opened()[1].ranges[:, _TIME]] if self.covered else []
+        found = [pc.min_max(batch.column("time")) for batch in self.tail]
+        tail = [[each["min"].as_py(), each["max"].as_py()] for each in found]
+        return np.concatenate([*covered, np.array(tail, np.int64).reshape(-1, 2)])
+
+    def blocks_for(self, need: Need) -> Mask:
+        """The blocks in which an event may have what is needed, all of the tail's among them; None for every block."""
+        mask = self.opened()[1].blocks_for(need) if self.covered else np.zeros(0, bool)
+        return None if mask is None else np.concatenate([mask, np.ones(len(self.tail), bool)])
+
+    def block(self, number: int, columns: Sequence[str]) -> pa.Table:
+        """Some columns of one block."""
+        return self.blocks([number], columns)
+
+    def blocks(self, numbers: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        """Some columns of some blocks, given in ascending order."""
+        count = -(-self.covered // ROWS_AT_ONCE)
+        tables = []
+        groups = [number for number in numbers if number < count]
+        if groups:
+            tables.append(self.opened()[0].read_row_groups(groups, columns=list(columns)).select(list(columns)))
+        tables += [
+            pa.Table.from_batches([self.tail[number - count].select(list(columns))])
+            for number in numbers
+            if number >= count
+        ]
+        schema = pa.schema([SCHEMA.field(name) for name in columns])
+        return pa.concat_tables([table.cast(schema) for table in tables]) if tables else schema.empty_table()
+
+    def columns(self, columns: Sequence[str], first: int = 0) -> Iterator[pa.RecordBatch]:
+        """Some columns from a row on, in the order of the lines."""
+        firsts = self.firsts()
+        wanted = [number for number in range(len(firsts) - 1) if firsts[number + 1] > first]
+        for start in range(0, len(wanted), 8):
+            numbers = wanted[start : start + 8]
+            table = self.blocks(numbers, columns)
+            yield from table.slice(max(first - firsts[numbers[0]], 0)).to_batches()
 
 
 class Parts:
@@ -113,38 +172,16 @@ class Parts:
 
     def rows(self) -> int:
         """How many events there are, those that stand twice counted twice."""
-        return sum((part.note.rows if part.note else 0) + sum(map(len, part.tail)) for part in self.parts)
+        return sum(part.rows for part in self.parts)
 
     def tail(self) -> pa.Table:
         """What no sidecar covers."""
         return pa.Table.from_batches([batch for part in self.parts for batch in part.tail], SCHEMA)
 
-    def column(self, name: str) -> np.ndarray:
-        """A column of plain numbers over everything, in reading order."""
-        pieces = [batch.column(0).to_numpy() for part in self.parts for batch in part.columns([name])]
-        return np.concatenate(pieces) if pieces else np.empty(0, np.int64)
-
-    def state(self) -> str:
-        """What tells the sidecars of the archive, all together, from what they were or will be."""
-        notes = [(part.segment.stem, part.note.crc32, part.note.rows) for part in self.parts if part.note]
-        return blake2b(orjson.dumps(notes), digest_size=16).hexdigest()
-
-    def rows_at(self, rows: Sequence[int]) -> Iterator[pa.RecordBatch]:
-        """Some rows of the sidecars, by their number in reading order, given in ascending order."""
-        at = first = 0
-        for part in self.parts:
-            count = part.note.rows if part.note else 0
-            mine = bisect_left(rows, first + count, at)
-            if mine > at:
-                for table in part.rows_at([row - first for row in rows[at:mine]]):
-                    yield from table.combine_chunks().to_batches()
-            at, first = mine, first + count
-
-    def table(self, names: list[str], *, tail: bool = True) -> pa.Table:
-        """Some columns of everything, in reading order; without `tail`, of what sidecars cover."""
-        batches: Iterable[pa.RecordBatch] = (batch for part in self.parts for batch in part.columns(names, tail=tail))
-        schema = pa.schema([SCHEMA.field(name) for name in names])
-        return pa.Table.from_batches([batch.cast(schema) for batch in batches], schema)
+    def table(self, columns: Sequence[str]) -> pa.Table:
+        """Some columns of everything, in reading order."""
+        batches: Iterable[pa.RecordBatch] = (batch for part in self.parts for batch in part.columns(columns))
+        return pa.Table.from_batches(batches, pa.schema([SCHEMA.field(name) for name in columns]))
 
     def _part(self, segment: Segment, known: Part | None) -> Part:
         source = source_of(segment)
@@ -166,6 +203,7 @@ class Parts:
                 if note:
                     part.note, part.seen, part.tail = note, _stamp(part.segment), []
                     part.reading = Reading(part.segment, note.bytes, note.found())
+                    part.forget()
 
 
 def _read_on(part: Part) -> None:
@@ -178,7 +216,10 @@ def _read_on(part: Part) -> None:
         return
     part.reading.segment = part.segment
     part.reading.problems = [problem for problem in part.reading.problems if problem.kind != "tail"]
-    part.tail += part.reading.batches()
+    for batch in part.reading.batches():
+        part.tail.append(batch)
+        while len(part.tail) > 1 and len(part.tail[-2]) + len(part.tail[-1]) <= ROWS_AT_ONCE:
+            part.tail[-2:] = [joined(part.tail[-2:])]
 
 
 def _is_done(part: Part) -> bool:

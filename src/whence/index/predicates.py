@@ -3,12 +3,9 @@
 The law: recorded causes only, over the whole archive, in whole arrays, so that the length of a chain is only a longer loop.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from whence.filter.tree import Causal, Caused, CausedBy, Orphan, Root
 from whence.index.ledger import Ledger
@@ -17,8 +14,8 @@ Numbers = Any
 """A numpy array of one dimension."""
 
 
-def ids_where(ledger: Ledger, tree: Causal, matching: Iterable[str]) -> list[str]:
-    """The ids of the events for which a causal condition holds; `matching`: those its inner filter lets through.
+def nodes_where(ledger: Ledger, tree: Causal, matching: Numbers) -> Numbers:
+    """The nodes of the events for which a causal condition holds; `matching`: the nodes its inner filter lets through.
 
     `ROOT`: no recorded cause, and in no span. `ORPHAN`: no recorded cause, and in a span that is nowhere. A limit of time
     holds between an event and the one it was caused by at the beginning.
@@ -26,27 +23,13 @@ def ids_where(ledger: Ledger, tree: Causal, matching: Iterable[str]) -> list[str
     seen = np.frombuffer(ledger.seen, np.uint8).astype(bool)
     match tree:
         case CausedBy() | Caused():
-            reached = _reached(ledger, numbers_of(ledger, matching), tree)
+            reached = _reached(ledger, matching, tree)
         case Root():
             reached = (_ints(ledger, "_first_cause") < 0) & (_ints(ledger, "_span") < 0)
         case Orphan():
             span = _ints(ledger, "_span")
             reached = (_ints(ledger, "_first_cause") < 0) & (span >= 0) & ~seen[span]
-    ids = ledger.ids
-    return [ids[node] for node in np.flatnonzero(reached & seen).tolist()]
-
-
-def numbers_of(ledger: Ledger, ids: Iterable[str]) -> Numbers:
-    """The nodes of many ids, those that are nowhere left out."""
-    wanted = list(ids)
-    ends, data = ledger.stored_ids()
-    if len(wanted) < len(ends) // 50:
-        found = [number for id in wanted if (number := ledger.find(id)) is not None]
-        return np.array(found, np.int64)
-    stored = pa.Array.from_buffers(pa.large_string(), len(ends) - 1, [None, pa.py_buffer(ends), pa.py_buffer(data)])
-    among = pc.is_in(stored, value_set=pa.array(wanted, pa.large_string()))
-    grown = [number for id in wanted if (number := ledger.find_grown(id)) is not None]
-    return np.concatenate([np.flatnonzero(np.asarray(among)), np.array(grown, np.int64)])
+    return np.flatnonzero(reached & seen)
 
 
 def _ints(ledger: Ledger, name: str) -> Numbers:

@@ -1,4 +1,4 @@
-"""A segment's sidecar on disk: its Parquet file, and the note beside it that says what the file covers and that it is whole.
+"""A segment's sidecar on disk: its columns, its terms, and the note that says what they cover and that they are whole.
 
 The law: a sidecar counts only where its note is whole and of this version, and its bytes are those the note was written for.
 """
@@ -7,9 +7,9 @@ import os
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
@@ -18,9 +18,8 @@ from whence.archive.folder import sync_folder_at
 from whence.archive.reader import Segment
 from whence.archive.scan import Problem
 from whence.errors import DataError
+from whence.index.arrays import Stamp, checked
 from whence.index.columns import VERSION
-
-_STEP: Final = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +37,9 @@ class Note:
     last_time: int
     problems: Sequence[tuple[Any, ...]]
     """What had to be skipped, as `archive.scan.Problem`s."""
-    size: int
-    """Of the Parquet file, with `modified` and `crc32`: the same size and time are taken for the same bytes."""
-    modified: int
-    crc32: int
+    columns: Stamp
+    """Of the Parquet file."""
+    terms: Stamp
     version: int = VERSION
 
     def found(self) -> list[Problem]:
@@ -52,6 +50,11 @@ class Note:
 def parquet_path(segment: Segment) -> Path:
     """Where the sidecar of a segment is."""
     return segment.base.with_name(segment.base.name + names.INDEX)
+
+
+def terms_path(segment: Segment) -> Path:
+    """Where the sidecar's terms are."""
+    return segment.base.with_name(segment.base.name + names.INDEX_TERMS)
 
 
 def note_path(segment: Segment) -> Path:
@@ -81,8 +84,9 @@ def load_note(segment: Segment) -> Note | None:
         if int(checksum, 16) != zlib.crc32(text):
             return None
         fields = orjson.loads(text)
-        source = fields.pop("source")
-        note = Note(source=tuple(source) if source else None, **fields)
+        fields["source"] = tuple(fields["source"]) if fields["source"] else None
+        fields |= {name: Stamp(*fields[name]) for name in ("columns", "terms")}
+        note = Note(**fields)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     if note.version != VERSION or note.stem != segment.stem or note.source != source_of(segment):
@@ -108,34 +112,25 @@ def _fits(note: Note, segment: Segment) -> bool:
 
 
 def _is_whole(note: Note, segment: Segment) -> bool:
-    path = parquet_path(segment)
+    """Whether both files are as the note says; where only their times changed, the note learns the new ones."""
     try:
-        found = path.stat()
-        if found.st_size != note.size:
-            return False
-        if found.st_mtime_ns == note.modified:
-            return True
-        if file_crc(path) != note.crc32:
-            return False
-        with suppress(OSError):
-            write_note(segment, Note(**{**_fields(note), "modified": found.st_mtime_ns}))
-        return True
+        columns = checked(parquet_path(segment), note.columns)
+        terms = checked(terms_path(segment), note.terms)
     except OSError:
         return False
-
-
-def file_crc(path: Path) -> int:
-    """The CRC-32 of a file's bytes. Raises OSError."""
-    crc = 0
-    with path.open("rb") as file:
-        while piece := file.read(_STEP):
-            crc = zlib.crc32(piece, crc)
-    return crc
+    if columns is None or terms is None:
+        return False
+    if (columns, terms) != (note.columns, note.terms):
+        with suppress(OSError):
+            write_note(segment, replace(note, columns=columns, terms=terms))
+    return True
 
 
 def write_note(segment: Segment, note: Note) -> None:
     """Put the note in place, whole or not at all. Raises OSError."""
-    text = orjson.dumps(asdict(note))
+    text = orjson.dumps(
+        {name: tuple(value) if isinstance(value, Stamp) else value for name, value in asdict(note).items()}
+    )
     path = note_path(segment)
     temporary = path.with_name(path.name + names.TEMPORARY)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, names.FILE_MODE)
@@ -145,7 +140,3 @@ def write_note(segment: Segment, note: Note) -> None:
         os.fsync(fd)
     temporary.rename(path)
     sync_folder_at(path.parent)
-
-
-def _fields(note: Note) -> dict[str, Any]:
-    return {name: getattr(note, name) for name in Note.__slots__}

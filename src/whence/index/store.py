@@ -3,17 +3,16 @@
 The law: nothing that runs in a session can write anything or read anything but the parts it was made for.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import duckdb
-import numpy as np
 import orjson
 import pyarrow as pa
 
 from whence.errors import FilterError
-from whence.index.columns import NAMES, PLACE, READ
-from whence.index.parts import Parts
+from whence.index.columns import NAMES, PLACE, READ, SCHEMA
+from whence.index.parts import Identity, Part, Parts
 
 _SETTINGS: Final = (
     "SET python_enable_replacements = false",
@@ -42,21 +41,29 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def open_session(parts: Parts) -> duckdb.DuckDBPyConnection:
-    """A session over these parts as they are now."""
+def open_scanner() -> duckdb.DuckDBPyConnection:
+    """A session for conditions over what is registered in it; no text of a user runs here."""
     session = duckdb.connect(":memory:")
-    paths = [str(part.path) for part in parts.parts if part.note and part.note.rows]
-    inner = ", ".join(f'"{name}"' for name in READ)
+    for setting in _SETTINGS:
+        session.execute(setting)
+    return session
+
+
+def open_session(parts: Parts, repeats: Mapping[Identity, Any]) -> duckdb.DuckDBPyConnection:
+    """A session over these parts as they are now, without the rows in `repeats`, which stand at an earlier place already."""
+    session = duckdb.connect(":memory:")
+    paths = [str(part.path) for part in parts.parts if part.covered]
+    inner = ", ".join(f'"{name}"' for name in (*READ, "_hash"))
+    _store(session, "_tail", parts.tail())
     sources = [f"SELECT {inner} FROM _tail"]
     if paths:
         listed = ", ".join(map(quoted, paths))
         session.execute(f"SET allowed_paths = [{listed}]")
         sources.insert(0, f"SELECT {inner} FROM read_parquet([{listed}])")
-    set_tail(session, parts)
-    repeated = repeats(parts)
+    repeated = [_places(part, repeats[part.identity]) for part in parts.parts if part.identity in repeats]
     where = ""
-    if repeated.num_rows:
-        _store(session, "_repeats", repeated)
+    if repeated:
+        _store(session, "_repeats", pa.concat_tables(repeated))
         where = f" WHERE ({', '.join(PLACE)}) NOT IN (SELECT ({', '.join(PLACE)}) FROM _repeats)"
     session.execute(f"CREATE VIEW _all AS SELECT * FROM ({' UNION ALL '.join(sources)}){where}")
     fields = ", ".join(f'"{name}"' for name in NAMES)
@@ -67,26 +74,16 @@ def open_session(parts: Parts) -> duckdb.DuckDBPyConnection:
     return session
 
 
-def set_tail(session: duckdb.DuckDBPyConnection, parts: Parts) -> None:
-    """Put what no sidecar covers into the session's memory."""
-    _store(session, "_tail", parts.tail())
-
-
 def _store(session: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
     session.register("_given", table)
     session.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM _given")
     session.unregister("_given")
 
 
-def repeats(parts: Parts) -> pa.Table:
-    """The places of events whose id stands at an earlier place already, as columns of `PLACE`: the first one counts."""
-    hashes = parts.column("_hash").astype(np.uint64)
-    order = np.argsort(hashes, kind="stable")
-    ordered = hashes[order]
-    again = np.sort(order[1:][ordered[1:] == ordered[:-1]])
-    if not len(again):
-        return pa.table({name: pa.array([], pa.string() if name == "_stem" else pa.int64()) for name in PLACE})
-    return parts.table(list(PLACE)).take(pa.array(again))
+def _places(part: Part, rows: Any) -> pa.Table:
+    """The places of some rows of a part."""
+    found = pa.Table.from_batches(part.columns(PLACE), pa.schema([SCHEMA.field(name) for name in PLACE]))
+    return found.take(pa.array(rows))
 
 
 def begin_reading(session: duckdb.DuckDBPyConnection, text: str) -> None:
@@ -128,7 +125,7 @@ def first_line(cause: Exception) -> str:
 def stream(
     session: duckdb.DuckDBPyConnection, text: str, parameters: Sequence[Any] = (), rows: int = 20_000
 ) -> pa.RecordBatchReader:
-    """The result of one SELECT in batches of so many rows, as they come. Raises FilterError as `run`."""
+    """The result of one SELECT in batches of so many rows, as they come. Raises FilterError as `table_of`."""
     try:
         found = session.sql(text, params=list(parameters)) if parameters else session.sql(text)
         reader: pa.RecordBatchReader = found.to_arrow_reader(rows)
@@ -139,11 +136,12 @@ def stream(
     return reader
 
 
-def run(session: duckdb.DuckDBPyConnection, text: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
-    """Run one statement; its result is read from what is returned. Raises FilterError for what the statement does wrong."""
+def table_of(session: duckdb.DuckDBPyConnection, text: str, parameters: Sequence[Any] = ()) -> pa.Table:
+    """The whole result of one SELECT. Raises FilterError for what the statement does wrong."""
     try:
-        return session.execute(text, list(parameters)) if parameters else session.execute(text)
+        found: pa.Table = session.sql(text, params=list(parameters)).to_arrow_table()
     except duckdb.InterruptException:
         raise
     except duckdb.Error as cause:
         raise FilterError(f"cannot run this query: {first_line(cause)}") from cause
+    return found

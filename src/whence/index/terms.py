@@ -1,0 +1,237 @@
+"""Which blocks of a segment hold which words, values and ranges of numbers: lists that say where a question need not look.
+
+The law: pure. A block is a row group of the sidecar. A block that is not named holds no event for which the need holds; one
+that is named may. Blocks are named by their number, modulo 2^16 for values.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whence.filter.needs import (
+    AROUND,
+    RANGES,
+    TEXTS,
+    VALUES,
+    All,
+    AnyOf,
+    Anything,
+    Between,
+    Need,
+    Piece,
+    Value,
+    Words,
+    words_in,
+)
+
+Numbers = Any
+"""A numpy array of one dimension."""
+Mask = Any
+"""A numpy array of booleans, one a block; None stands for every block."""
+
+_LONG: Final = 256
+"""Bytes of a word that are listed: of a longer one the block is remembered instead, as holding any word."""
+_ANY_WORD: Final = b"*"
+"""Stands for words that are not listed. Neither it nor `_APART` can be part of a word."""
+_APART: Final = b"^"
+"""Before a word of a resource or scope."""
+_HITS: Final = 4_096
+"""Beyond this many words that hold a piece, the piece tells too little to go on."""
+_SHORT: Final = 3
+"""A piece of a word this short, open at the front, is not looked for: nearly every block has it."""
+_BLOCK_BITS: Final = 16
+_NEWLINE: Final = 10
+_NEVER: Final = np.iinfo(np.int64)
+
+
+def key_of(field: str, value: str) -> int:
+    """48 bits of a digest of a field's value, the place of a block's number left free."""
+    digest = blake2b(f"{field}\0{value}".encode("utf-8", "surrogatepass"), digest_size=6).digest()
+    return int.from_bytes(digest, "little") << _BLOCK_BITS
+
+
+class TermsBuilder:
+    """Gathers the blocks of one segment, each given once and in order."""
+
+    def __init__(self) -> None:
+        self._keys: list[Numbers] = []
+        self._words: list[pa.Array] = []
+        self._ranges: list[list[int]] = []
+        self._memo: dict[tuple[str, Any], int] = {}
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """One more block: a batch of `columns.SCHEMA`, or of as many of its columns as are listed."""
+        block = len(self._words)
+        found = np.fromiter(self._keys_in(batch), np.uint64)
+        self._keys.append(np.unique(found) | np.uint64(block % (1 << _BLOCK_BITS)))
+        words = set().union(*(words_in(_bytes_of(batch.column(name))) for name in TEXTS))
+        for name in AROUND:
+            words |= {_APART + word for word in words_in(_bytes_of(pc.unique(batch.column(name)))) if word}
+        words.discard(b"")
+        long = [word for word in words if len(word) > _LONG]
+        if long:
+            words.difference_update(long)
+            words.add(_ANY_WORD)
+        self._words.append(pa.array(list(words), pa.large_binary()))
+        self._ranges.append([edge for name in RANGES for edge in _edges(batch.column(name))])
+
+    def _keys_in(self, batch: pa.RecordBatch) -> Iterable[int]:
+        memo = self._memo if len(self._memo) < 1 << 16 else {}
+        self._memo = memo
+        for name in VALUES:
+            column = batch.column(name)
+            if name == "caused_by":
+                column = pc.list_flatten(column)
+            for value in pc.unique(column).to_pylist():
+                if value is not None:
+                    key = memo.get((name, value))
+                    if key is None:
+                        key = memo[(name, value)] = key_of(name, str(value))
+                    yield key
+
+    def finish(self) -> dict[str, Any]:
+        """Everything as arrays, by the names that `Terms` takes."""
+        keys = np.sort(np.concatenate(self._keys)) if self._keys else np.empty(0, np.uint64)
+        words = pa.concat_arrays(self._words) if self._words else pa.array([], pa.large_binary())
+        blocks = np.repeat(np.arange(len(self._words), dtype=np.uint32), [len(words) for words in self._words])
+        encoded = words.dictionary_encode()
+        distinct = encoded.dictionary
+        order = np.asarray(pc.array_sort_indices(distinct))
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        number = rank[np.asarray(encoded.indices)]
+        listed = np.argsort(number, kind="stable")
+        text = b"\n".join([b"", *distinct.take(pa.array(order)).to_pylist(), b""])
+        return {
+            "keys": keys,
+            "text": text,
+            "ends": np.flatnonzero(np.frombuffer(text, np.uint8) == _NEWLINE).astype(np.uint64),
+            "blocks": blocks[listed],
+            "lists": np.concatenate([[0], np.cumsum(np.bincount(number, minlength=len(order)))]).astype(np.uint32),
+            "ranges": np.array(self._ranges, np.int64).ravel(),
+        }
+
+
+class Terms:
+    """The lists of one segment: asked which blocks a need leaves."""
+
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        """`arrays` as `TermsBuilder.finish` gives them, the text as bytes or as a view of a mapped file."""
+        self._keys, self._ends = arrays["keys"], arrays["ends"]
+        self._blocks, self._lists = arrays["blocks"], arrays["lists"]
+        self._text, self._start = _searchable(arrays["text"])
+        self.ranges = arrays["ranges"].reshape(-1, len(RANGES), 2)
+        """Of each block and each field of `RANGES` the least and the greatest value; the greatest is less where there is none."""
+
+    def __len__(self) -> int:
+        """How many blocks there are."""
+        return len(self.ranges)
+
+    def blocks_for(self, need: Need) -> Mask:
+        """The blocks in which an event may have what is needed; None for all of them."""
+        match need:
+            case Anything():
+                return None
+            case All(parts):
+                found = None
+                for part in parts:
+                    mask = self.blocks_for(part)
+                    found = mask if found is None else found if mask is None else found & mask
+                    if found is not None and not found.any():
+                        return found
+                return found
+            case AnyOf(parts):
+                found = np.zeros(len(self), bool)
+                for part in parts:
+                    mask = self.blocks_for(part)
+                    if mask is None:
+                        return None
+                    found |= mask
+                return found
+            case Value(field, value):
+                return self._of_key(key_of(field, value))
+            case Between(field, low, high):
+                edges = self.ranges[:, RANGES.index(field)]
+                return (edges[:, 0] <= high) & (edges[:, 1] >= low) & (edges[:, 0] <= edges[:, 1])
+            case Words(pieces, around):
+                return self._of_words(pieces, around)
+
+    def _of_key(self, key: int) -> Mask:
+        first, last = np.searchsorted(self._keys, np.array([key, key + (1 << _BLOCK_BITS)], np.uint64))
+        residues = self._keys[first:last] & np.uint64((1 << _BLOCK_BITS) - 1)
+        if len(self) <= 1 << _BLOCK_BITS:
+            found = np.zeros(len(self), bool)
+            found[residues] = True
+            return found
+        return np.isin(np.arange(len(self)) % (1 << _BLOCK_BITS), residues)
+
+    def _of_words(self, pieces: Sequence[Piece], around: bool) -> Mask:
+        found = None
+        for piece in sorted(pieces, key=lambda piece: (not piece.begins, not piece.ends, -len(piece.text))):
+            words = self._words_with(piece, around)
+            if words is None:
+                continue
+            mask = np.zeros(len(self), bool)
+            for first, last in [*words, *self._exactly(_ANY_WORD)]:
+                mask[self._blocks[self._lists[first] : self._lists[last]]] = True
+            found = mask if found is None else found & mask
+            if not found.any():
+                return found
+        return found
+
+    def _words_with(self, piece: Piece, around: bool) -> list[tuple[int, int]] | None:
+        """The words that have the piece in them, as ranges of their numbers; None where there are too many to tell anything."""
+        before = _APART if around else b""
+        if piece.begins:
+            exact = before + piece.text
+            if piece.ends:
+                return self._exactly(exact)
+            return [(self._place(exact), self._place(exact + b"\xff" * 8))]
+        if len(piece.text) < _SHORT:
+            return None
+        wanted = piece.text + b"\n" if piece.ends else piece.text
+        found: list[tuple[int, int]] = []
+        at, limit = self._start, self._start + int(self._ends[-1]) + 1
+        while (at := self._text.find(wanted, at, limit)) >= 0:
+            word = int(np.searchsorted(self._ends, at - self._start, "left")) - 1
+            if (self._word(word)[:1] == _APART) == around:
+                found.append((word, word + 1))
+            if len(found) > _HITS:
+                return None
+            at = self._start + int(self._ends[word + 1])
+        return found
+
+    def _exactly(self, word: bytes) -> list[tuple[int, int]]:
+        at = self._place(word)
+        return [(at, at + 1)] if at < len(self._ends) - 1 and self._word(at) == word else []
+
+    def _place(self, word: bytes) -> int:
+        """The number of the first word that is not before this one."""
+        return bisect_left(range(len(self._ends) - 1), word, key=self._word)
+
+    def _word(self, number: int) -> bytes:
+        return bytes(self._text[self._start + int(self._ends[number]) + 1 : self._start + int(self._ends[number + 1])])
+
+
+def _searchable(text: Any) -> tuple[Any, int]:
+    """What has `find`, and where in it the text begins: a view of a mapped file has none, the file has."""
+    if isinstance(text, bytes):
+        return text, 0
+    whole = text.obj
+    return whole, np.frombuffer(text, np.uint8).ctypes.data - np.frombuffer(whole, np.uint8).ctypes.data
+
+
+def _bytes_of(column: pa.Array) -> bytes:
+    """The texts of a column with something between each two that is no part of a word."""
+    return "\n".join(text for text in column.to_pylist() if text).encode("utf-8", "surrogatepass")
+
+
+def _edges(column: pa.Array) -> tuple[int, int]:
+    found = pc.min_max(column)
+    low, high = found["min"].as_py(), found["max"].as_py()
+    return (_NEVER.max, _NEVER.min) if low is None else (low, high)
