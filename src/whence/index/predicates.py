@@ -3,13 +3,16 @@
 The law: recorded causes only, over the whole archive, in whole arrays, so that the length of a chain is only a longer loop.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from whence.filter.tree import Causal, Caused, CausedBy, Orphan, Root
 from whence.index.ledger import Ledger
 
+_FEW: Final = 1_000
+_MANY: Final = 20_000
+"""From so many events on, or once so many are reached, whole arrays are faster than one node after the other."""
 Numbers = Any
 """A numpy array of one dimension."""
 
@@ -20,6 +23,10 @@ def nodes_where(ledger: Ledger, tree: Causal, matching: Numbers) -> Numbers:
     `ROOT`: no recorded cause, and in no span. `ORPHAN`: no recorded cause, and in a span that is nowhere. A limit of time
     holds between an event and the one it was caused by at the beginning.
     """
+    if isinstance(tree, CausedBy | Caused):
+        few = _reached_from_few(ledger, matching.tolist(), tree) if len(matching) <= _FEW else None
+        if few is not None:
+            return np.array(sorted(node for node in few if ledger.seen[node]), np.int64)
     seen = np.frombuffer(ledger.seen, np.uint8).astype(bool)
     match tree:
         case CausedBy() | Caused():
@@ -34,6 +41,29 @@ def nodes_where(ledger: Ledger, tree: Causal, matching: Numbers) -> Numbers:
 
 def _ints(ledger: Ledger, name: str) -> Numbers:
     return np.frombuffer(getattr(ledger, name), np.int32)
+
+
+def _reached_from_few(ledger: Ledger, start: list[int], tree: CausedBy | Caused) -> list[int] | None:
+    """As `_reached`, node by node: for short chains in a large graph. None where they are not short after all."""
+    backwards = isinstance(tree, Caused)
+    step, time = (ledger.recorded_causes if backwards else ledger.recorded_effects), ledger.time
+    latest: dict[int, int] = {}
+    front = {node: (-time[node] if backwards else time[node]) if tree.ns is not None else 0 for node in start}
+    hops = 0
+    while front and (tree.hops is None or hops < tree.hops):
+        hops += 1
+        following: dict[int, int] = {}
+        for node, carried in front.items():
+            for other in step(node):
+                if carried > latest.get(other, carried - 1):
+                    latest[other] = following[other] = carried
+        if len(latest) > _MANY:
+            return None
+        front = following
+    ns = tree.ns
+    if ns is None:
+        return list(latest)
+    return [node for node, carried in latest.items() if (-time[node] if backwards else time[node]) - carried <= ns]
 
 
 def _reached(ledger: Ledger, start: Numbers, tree: CausedBy | Caused) -> Numbers:

@@ -26,7 +26,7 @@ Numbers = Any
 
 FEW: Final = 8
 """Blocks that are read whole at once, since the events of most of them will be wanted."""
-_FIRST: Final = 16
+_FIRST: Final = 4
 _MOST: Final = 256
 """Blocks that are looked at together: few first, when the first rows may be enough, then more and more."""
 _KEPT: Final = 32
