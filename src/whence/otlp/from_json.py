@@ -10,6 +10,7 @@ import orjson
 from whence.errors import DataError
 from whence.otlp.schema import Signal
 from whence.otlp.to_protobuf import protobuf_of_tree
+from whence.otlp.wire_scalars import name_of
 
 
 def protobuf_of_json(signal: Signal, data: bytes) -> bytes:
@@ -30,5 +31,6 @@ def object_of_json(signal: Signal, data: bytes) -> dict[str, Any]:
         ) from None
     if type(found) is dict:
         return found
-    kind = type(found).__name__
-    raise DataError(f"cannot read {len(data)} bytes as OTLP {signal} in JSON: it is a {kind}; send a JSON object")
+    raise DataError(
+        f"cannot read {len(data)} bytes as OTLP {signal} in JSON: it is {name_of(found)}; send a JSON object"
+    )

@@ -156,17 +156,18 @@ def _is_deep(value: Any, depth: int) -> bool:
     return isinstance(value, list) and any(_is_deep(item, depth) for item in value)
 
 
-def _after() -> dict[str, frozenset[str]]:
+def _after() -> dict[str, set[str]]:
     """The fields that stand behind another one in its message, by that one's name, where a message is written in parts."""
     levels = [message for level in LEVELS.values() for message in (level.resource, level.scope)]
     metric = LEVELS["metrics"].record
     data = [MESSAGES[field.of] for field in metric.fields if field.oneof]
-    return {
-        field.json: frozenset(other.json for other in message.fields if other.number > field.number)
-        for message in (*levels, metric, *data)
-        for field in message.fields
-        if field.of and (field.repeated or field.oneof)
-    }
+    found: dict[str, set[str]] = {}
+    for message in (*levels, metric, *data):
+        for field in message.fields:
+            if field.of and (field.repeated or field.oneof):
+                behind = {other.json for other in message.fields if other.number > field.number}
+                found.setdefault(field.json, set()).update(behind)
+    return found
 
 
 _AFTER: Final = _after()

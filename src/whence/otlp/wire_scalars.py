@@ -21,6 +21,8 @@ whose id has a wrong length, rather than the whole request refused."""
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 _LONGEST: Final = 400
 _DIGITS: Final = 20
+_ROUNDED: Final = float(1 << 63)
+"""A JSON integer below -(2**63) is read as this float, negative: it must not pass for the least of 64 bits."""
 
 
 class WrongError(Exception):
@@ -29,7 +31,7 @@ class WrongError(Exception):
     def __init__(self, expected: str, found: Any, *places: str) -> None:
         super().__init__(expected)
         self.expected = expected
-        self.found = f"{type(found).__name__} {found!r:.60}"
+        self.found = name_of(found)
         self.places = list(places)
 
     def within(self, place: str) -> "WrongError":
@@ -39,6 +41,15 @@ class WrongError(Exception):
 
     def __str__(self) -> str:
         return f"{'.'.join(self.places) or 'the request'}: expected {self.expected}, not {self.found}"
+
+
+def name_of(found: Any) -> str:
+    """A JSON value in words; what has more inside is not looked into, which might be deep."""
+    if isinstance(found, dict):
+        return "an object"
+    if isinstance(found, list):
+        return "an array"
+    return "null" if found is None else f"{type(found).__name__} {found!r:.60}"
 
 
 # --- what JSON holds ------------------------------------------------------------------------------------------------------
@@ -53,7 +64,7 @@ def _whole(least: int, most: int, name: str) -> Callable[[Any, str], int]:
             number = value
         elif kind is str:
             number = _whole_text(value, expected, place)
-        elif kind is float and value.is_integer():
+        elif kind is float and value.is_integer() and -_ROUNDED < value:
             number = int(value)
         else:
             raise WrongError(expected, value, place)
