@@ -9,8 +9,10 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "whence"
 FLOORS = {
     "errors": 0, "version": 0, "event": 1, "otlp": 2, "filter": 2, "archive": 3, "causality": 4, "index": 5, "export": 6,
-    "record": 7, "integrations": 8, "cli": 9,
+    "collect": 7, "record": 8, "integrations": 9, "cli": 10,
 }  # fmt: skip
+NEIGHBOURS = {"collect": ("record", "integrations"), "record": ("collect",), "integrations": ("collect",)}
+"""Floors that never import each other."""
 PURE = ("event", "otlp", "filter", "causality")
 IMPURE_MODULES = {
     "time",
@@ -60,6 +62,15 @@ def test_imports_go_down_only(file: Path) -> None:
     for name, node in imports(ast.parse(file.read_text())):
         if name.startswith("whence."):
             assert FLOORS[floor_of(name)] <= FLOORS[floor_of(module)], f"{module}:{node.lineno} imports {name}"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if floor_of(module_of(f)) in NEIGHBOURS], ids=module_of)
+def test_recording_and_collecting_never_import_each_other(file: Path) -> None:
+    """A program that records does not load the collector, and the collector does not record."""
+    for name, node in imports(ast.parse(file.read_text())):
+        if name.startswith("whence."):
+            module = module_of(file)
+            assert floor_of(name) not in NEIGHBOURS[floor_of(module)], f"{module}:{node.lineno} imports {name}"
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if floor_of(module_of(f)) in PURE], ids=module_of)
