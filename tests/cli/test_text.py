@@ -14,16 +14,22 @@ from whence.causality.checks import check
 from whence.causality.graph import Graph
 from whence.cli.chain_lines import chain_json, chain_lines, tie_line
 from whence.cli.check import finding_json, finding_line
-from whence.cli.errors import group_errors, group_json, group_lines
-from whence.cli.history import histories, history_json
+from whence.cli.correlations import _cells as correlation_cells
+from whence.cli.error_groups import Roots, group_errors
+from whence.cli.errors import group_json, group_lines
 from whence.cli.last import ending_json, headline, open_lines
 from whence.cli.lines import Origins, row_of, whole
 from whence.cli.runs import table
 from whence.cli.screen import Screen
+from whence.cli.stats import stats_lines
 from whence.cli.text import cut, pad, safe, to_json, width_of
 from whence.event.flat import to_flat
 from whence.event.kinds import Severity
 from whence.event.model import Event
+from whence.index.correlations import correlations_of
+from whence.index.endings import Ending
+from whence.index.histories import histories, history_json
+from whence.index.statistics import statistics_of
 
 DANGEROUS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ud800-\udfff]")
 EVERY_CONTROL = "".join(char for char in map(chr, range(sys.maxunicode + 1)) if DANGEROUS.match(char))
@@ -103,9 +109,8 @@ def _check(event: Event, graph: Graph, origins: Origins, screen: Screen) -> list
 
 @a_view
 def _errors(event: Event, graph: Graph, origins: Origins, screen: Screen) -> list[str]:
-    (group,) = group_errors([event], None)
-    group.roots = (event.id,)
-    return list(group_lines(group, {event.id: event}, screen))
+    (group,) = group_errors([event])
+    return list(group_lines(group, Roots({event.id: 1}, 2, True), {event.id: event}, screen))
 
 
 @a_view
@@ -114,21 +119,37 @@ def _runs(event: Event, graph: Graph, origins: Origins, screen: Screen) -> list[
 
 
 @a_view
+def _stats(event: Event, graph: Graph, origins: Origins, screen: Screen) -> list[str]:
+    found = [statistics_of([event], by=by, hourly=True) for by in ("type", "agent", "kind", "hour")]
+    return [line for of in found for line in stats_lines(of, of.of, screen, hourly=True)]
+
+
+@a_view
+def _correlations(event: Event, graph: Graph, origins: Origins, screen: Screen) -> list[str]:
+    return [cell for one in correlations_of([event]).of for cell in correlation_cells(one)]
+
+
+@a_view
 def _last(event: Event, graph: Graph, origins: Origins, screen: Screen) -> list[str]:
     (history,) = histories([event]).values()
-    return [headline(history, "finished", screen), *open_lines([event], [(event.id, 1)], origins, screen)]
+    return [
+        headline(history, "finished", screen),
+        *open_lines(Ending(0, [event], [event], [(event.id, 1)]), origins, screen),
+    ]
 
 
 @a_view
 def _json(event: Event, graph: Graph, origins: Origins, screen: Screen) -> list[str]:
     (history,) = histories([event]).values()
-    (group,) = group_errors([event], None)
+    (group,) = group_errors([event])
     values = [
         to_flat(event),
         history_json(history, "crashed"),
         chain_json(upstream(graph, event.id), {event.id: event}),
-        ending_json(history, "crashed", [event], [event], [(event.id, 1)]),
-        group_json(group, {}),
+        ending_json(history, "crashed", Ending(0, [event], [event], [(event.id, 1)])),
+        group_json(group, Roots({event.id: 1}, 1, False), {event.id: event}),
+        *statistics_of([event]).as_json(),
+        *(one.as_json() for one in correlations_of([event]).of),
         *map(finding_json, check(graph)),
     ]
     return list(map(to_json, values))

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from whence.cli.output import write
-from whence.cli.reading import read_events
+from whence.cli.reading import open_archive
 from whence.cli.town import AGENTS, DAYS, simulate
 from whence.cli.why import why
 from whence.errors import ConfigError
@@ -31,7 +31,7 @@ def demo(
     town = simulate(configure(archive=archive, run=RUN, service="town", verbosity="state", logging=False).run)
     shutdown()
     took = time.perf_counter() - began
-    kinds = Counter(event.kind for event in read_events(archive))
+    kinds = Counter(event.kind for event in open_archive(archive).events())
     write(
         [
             f"{len(AGENTS)} agents lived {DAYS} days in a town. Recorded: {kinds.total()} events in {took:.1f} s,",

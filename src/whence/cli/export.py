@@ -1,7 +1,6 @@
 """`whence export`: the archive, or what is chosen of it, in another format."""
 
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -9,32 +8,22 @@ from typing import Annotated, BinaryIO
 import typer
 
 from whence.causality.chains import upstream
-from whence.cli.options import (
-    ARCHIVE,
-    AgentOption,
-    ArchiveOption,
-    CorrelationOption,
-    KindOption,
-    RunOption,
-    SeverityOption,
-    TaskOption,
-    TurnOption,
-    TypeOption,
-    selection,
-)
+from whence.cli.options import ARCHIVE, ArchiveOption
 from whence.cli.output import note, progress
-from whence.cli.reading import open_archive, pick_event, read_past, tell_problems
-from whence.cli.select import Selection
-from whence.event.model import Event
+from whence.cli.past import pick_event
+from whence.cli.reading import close, open_reading, read_past
+from whence.cli.select import WhereOption, selecting
 from whence.export.picture import Picture
 from whence.export.source import Source
 from whence.export.table import format_named, format_of_file
 from whence.export.target import whole_file
+from whence.filter.tree import Everything, Filter
 
 _TOLD = 1_000
 """A look at the clock for every event would cost more than the event."""
 
 
+@selecting(filter=WhereOption)
 def export(
     file: Annotated[str | None, typer.Argument(metavar="FILE", help="The file to write; - is standard output.")] = None,
     *,
@@ -49,21 +38,11 @@ def export(
         ),
     ] = None,
     archive: ArchiveOption = ARCHIVE,
-    run: RunOption = None,
-    type: TypeOption = None,
-    kind: KindOption = None,
-    agent: AgentOption = None,
-    task: TaskOption = None,
-    correlation: CorrelationOption = None,
-    turn: TurnOption = None,
-    severity: SeverityOption = None,
-    since: Annotated[str | None, typer.Option(metavar="TIME", help="Not before this time, or 5m ago.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Not after this time.")] = None,
-    trace: Annotated[str | None, typer.Option("--trace", metavar="ID", help="Only this trace.")] = None,
+    wanted: Filter,
     of: Annotated[
         str | None, typer.Option("--of", metavar="ID", help="The event whose chain dot and mermaid draw.")
     ] = None,
-) -> None:
+) -> int:
     """Write the archive, or what is chosen of it, in another format.
 
     Events come file after file, in the order they were written. The file appears when it is whole: an export that is cut
@@ -71,21 +50,21 @@ def export(
     """
     target = _target(file, output)
     form = format_named(format) if format else format_of_file(target)
-    wanted = selection(
-        run=run, type=type, kind=kind, agent=agent, task=task, correlation=correlation, turn=turn, severity=severity,
-        since=since, until=until, now=time.time_ns(),
-    )  # fmt: skip
     if (form.takes == "chain") != (of is not None):
         raise typer.BadParameter(f"--of goes with dot and mermaid, and {form.name} needs it." if of is None else
                                  f"--of goes with dot and mermaid, not with {form.name}.")  # fmt: skip
+    if of is not None and not isinstance(wanted, Everything):
+        raise typer.BadParameter("--of draws the chain of one event: leave out what selects events.")
     write = form.load()
     with progress(f"exporting {form.name}:") as tell:
         if of is not None:
-            _draw(write, target, archive, of, run)
-        else:
-            source = Source(open_archive(archive), _condition(wanted, trace), _told(tell))
-            _put(target, archive, lambda out: write(source, out))
-            tell_problems(source.archive, archive)
+            _draw(write, target, archive, of)
+            return 0
+        reading = open_reading(archive, tree=wanted)
+        chosen = None if isinstance(wanted, Everything) else reading.wanted(wanted)
+        source = Source(reading.archive, chosen, _told(tell))
+        _put(target, archive, lambda out: write(source, out))
+        return close(reading, archive)
 
 
 def _target(file: str | None, output: str | None) -> str:
@@ -94,17 +73,9 @@ def _target(file: str | None, output: str | None) -> str:
     return file or output or ""
 
 
-def _condition(wanted: Selection, trace: str | None) -> Callable[[Event], bool] | None:
-    """What decides about an event; None where nothing was chosen."""
-    if trace is None:
-        return None if wanted == Selection() else wanted.has
-    chosen = trace.lower()
-    return lambda event: event.trace_id == chosen and wanted.has(event)
-
-
-def _draw(write: Callable[[object, BinaryIO], None], target: str, archive: Path, of: str, run: str | None) -> None:
+def _draw(write: Callable[[object, BinaryIO], None], target: str, archive: Path, of: str) -> None:
     past = read_past(archive)
-    chain = upstream(past.graph, pick_event(past, of, run))
+    chain = upstream(past.graph, pick_event(past, of, None))
     picture = Picture(chain, past.load({hop.id for hop in chain.hops}))
     _put(target, archive, lambda out: write(picture, out))
 

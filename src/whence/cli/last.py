@@ -1,23 +1,23 @@
 """`whence last`: how a run ended, and what was still open."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from whence.cli.history import RunHistory, State, histories, history_json, still_open, unended_spans
-from whence.cli.lines import Origins, Row, clock_text, duration_text, row_of
-from whence.cli.log import timed
+from whence.cli.lines import Origins, Told, clock_text, duration_text, row_of
+from whence.cli.live import live_groups, run_state
 from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption, RunOption
 from whence.cli.output import screen, write, write_json
-from whence.cli.reading import live_groups, read_events, run_state
+from whence.cli.reading import close, open_reading
 from whence.cli.runs import STYLES
 from whence.cli.screen import Screen
 from whence.cli.text import safe
 from whence.errors import NotFoundError
 from whence.event.flat import to_flat
-from whence.event.model import Event
+from whence.index.endings import Ending
+from whence.index.histories import RunHistory, State, history_json
 
 
 def last(
@@ -26,30 +26,24 @@ def last(
     run: RunOption = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, metavar="N", help="How many of the last events.")] = 10,
     json: JsonOption = False,
-) -> None:
+) -> int:
     """Show how a run ended and what was still open.
 
     Of the newest run, or the one given: whether it finished, is running or was cut off; its last events; and what had
     begun and not ended: tasks, stages, turns and the like by their events, spans by the events that happened in them.
     """
-    history = newest(histories(read_events(archive)), run, archive)
-    state = run_state(history, live_groups(archive))
-    events = sorted(_of_run(archive, history.id), key=lambda event: (event.time, event.seq or 0, event.id))
-    begun = still_open(events)
-    spans = list(unended_spans(events))
+    reading = open_reading(archive)
+    history = newest(reading.histories(), run, archive)
+    state = run_state(history, live_groups(reading.archive))
+    ending = reading.ending(history.id, limit)
     if json:
-        write_json([ending_json(history, state, events[-limit:], begun, spans)])
-        return
-    there, origins = screen(), Origins()
-    for event in events:
-        origins.note(event)
+        write_json([ending_json(history, state, ending)])
+        return close(reading, archive)
+    there, origins = screen(), Origins({history.id: (ending.start, None)})
     write([headline(history, state, there)])
-    write(timed([row_of(event, there) for event in events[-limit:]], origins, there))
-    write(open_lines(begun, spans, origins, there))
-
-
-def _of_run(archive: Path, run: str | None) -> Iterator[Event]:
-    return (event for event in read_events(archive, quiet=True) if event.run == run)
+    write(Told.of([row_of(event, there) for event in ending.last], origins).lines(there))
+    write(open_lines(ending, origins, there))
+    return close(reading, archive)
 
 
 def newest(found: dict[str | None, RunHistory], run: str | None, archive: Path) -> RunHistory:
@@ -81,25 +75,22 @@ def headline(history: RunHistory, state: State, screen: Screen) -> str:
     )
 
 
-def open_lines(begun: list[Event], spans: list[tuple[str, int]], origins: Origins, screen: Screen) -> Iterator[str]:
+def open_lines(ending: Ending, origins: Origins, screen: Screen) -> Iterator[str]:
     """What had begun and not ended."""
-    if not begun and not spans:
+    if not ending.open and not ending.spans:
         yield "nothing was left open"
         return
     yield screen.paint("still open", "strong")
-    rows: list[Row] = [row_of(event, screen) for event in begun]
-    yield from timed(rows, origins, screen)
-    for span, count in spans:
+    yield from Told.of([row_of(event, screen) for event in ending.open], origins).lines(screen)
+    for span, count in ending.spans:
         yield f"  {safe(span)} never ended: {count} {'event' if count == 1 else 'events'} happened in it"
 
 
-def ending_json(
-    history: RunHistory, state: State, events: Iterable[Event], begun: list[Event], spans: list[tuple[str, int]]
-) -> dict[str, Any]:
+def ending_json(history: RunHistory, state: State, ending: Ending) -> dict[str, Any]:
     """How the run ended as one JSON object."""
     return {
         **history_json(history, state),
-        "last_events": [to_flat(event) for event in events],
-        "open": [to_flat(event) for event in begun],
-        "open_spans": [{"id": span, "events": count} for span, count in spans],
+        "last_events": [to_flat(event) for event in ending.last],
+        "open": [to_flat(event) for event in ending.open],
+        "open_spans": [{"id": span, "events": count} for span, count in ending.spans],
     }

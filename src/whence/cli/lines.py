@@ -3,7 +3,7 @@
 The law: pure; every recorded text goes through `text.safe` on its way.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from whence.event.flat import format_time, plain
 from whence.event.kinds import Severity
 from whence.event.model import Event
 from whence.event.plain import brief
+from whence.index.failures import is_error
 
 _OURS: Final = "whence"
 _INSTRUMENTATIONS: Final = "opentelemetry.instrumentation"
@@ -28,6 +29,7 @@ _MARKS: Final[dict[str, str]] = {
 _STYLES: Final[dict[str, Style]] = {"milestone": "milestone", "decision": "decision", "state": "state", "detail": "dim"}
 _LANE: Final = 16
 _TYPE: Final = 24
+_CLOCK: Final = len("2026-01-02 03:04:05.000006")
 _SHOWN_VALUE: Final = 60
 """Columns of one payload value in a line that tells an event."""
 
@@ -42,11 +44,6 @@ class Row:
     elapsed: int | None
     """Nanoseconds since the run's start where the program measured it."""
     text: str
-
-
-def is_error(event: Event) -> bool:
-    """Whether the event says that something failed."""
-    return event.severity is not None and event.severity >= Severity.ERROR
 
 
 def mark_of(event: Event) -> str:
@@ -183,12 +180,50 @@ class Origins:
         else:
             self._least[event.run] = min(self._least.get(event.run, event.time), event.time)
 
+    def start(self, run: str | None) -> int | None:
+        """When the run began, in nanoseconds since the epoch; None of a run that no event was noted of."""
+        return self._said.get(run, self._least.get(run))
+
     def elapsed(self, run: str | None, time: int, measured: int | None) -> int:
         """Nanoseconds from the run's start: what the program measured, else by the clock."""
         if measured is not None:
             return measured
-        start = self._said.get(run)
-        return time - (self._least.get(run, time) if start is None else start)
+        start = self.start(run)
+        return time - (time if start is None else start)
+
+
+Tell = Callable[[Event], Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Events told in lines, by time and then id, which may come one by one.
+
+    `origins`: where all are of one run, so that times are elapsed since it began; None: by the clock. `reach`: the least and
+    the greatest time elapsed, in ns.
+    """
+
+    rows: Iterable[Row]
+    origins: Origins | None = None
+    reach: tuple[int, int] = (0, 0)
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], origins: Origins) -> "Told":
+        """Rows that are all there."""
+        if len({row.run for row in rows}) != 1:
+            return cls(rows)
+        elapsed = [origins.elapsed(row.run, row.time, row.elapsed) for row in rows]
+        return cls(rows, origins, (min(elapsed), max(elapsed)))
+
+    def lines(self, screen: Screen) -> Iterator[str]:
+        """The rows with their times before them."""
+        origins = self.origins
+        if origins is None:
+            times = ((clock_text(row.time), row) for row in self.rows)
+        else:
+            times = ((elapsed_text(origins.elapsed(row.run, row.time, row.elapsed)), row) for row in self.rows)
+        width = _CLOCK if origins is None else max(len(elapsed_text(ns)) for ns in self.reach)
+        return (f"{screen.paint(f'{time:>{width}}', 'dim')} {row.text}" for time, row in times)
 
 
 def whole(event: Event, screen: Screen) -> Iterable[str]:

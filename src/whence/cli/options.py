@@ -4,12 +4,12 @@ The law: pure; a text that cannot be read is a wrong usage, and the message says
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from whence.cli.select import Selection
 from whence.errors import DataError
 from whence.event.flat import parse_time
 from whence.event.kinds import Kind, Severity
@@ -25,23 +25,9 @@ ArchiveOption = Annotated[
 RunOption = Annotated[str | None, typer.Option("--run", metavar="ID", help="Only this run.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else.")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="An event's id, or the beginning or end of just one.")]
-TypeOption = Annotated[
-    list[str] | None,
-    typer.Option("--type", metavar="PATTERN", help="Types that match, such as `task.*`; may be given again."),
-]
-KindOption = Annotated[
-    list[str] | None, typer.Option("--kind", metavar="KIND", help="milestone, decision, action, state, detail, system.")
-]
-AgentOption = Annotated[
-    list[str] | None, typer.Option("--agent", metavar="ID", help="Of this agent; may be given again.")
-]
-TaskOption = Annotated[list[str] | None, typer.Option("--task", metavar="ID", help="Of this task; may be given again.")]
-CorrelationOption = Annotated[
-    list[str] | None, typer.Option("--correlation", metavar="ID", help="Of this correlation; may be given again.")
-]
-TurnOption = Annotated[str | None, typer.Option("--turn", metavar="A..B", help="A turn, or from one to another.")]
-SeverityOption = Annotated[
-    str | None, typer.Option("--severity", metavar="LEVEL", help="At least trace, debug, info, warn, error or fatal.")
+TimeoutOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Stop after this time, such as 10s, with the part that is there by then."),
 ]
 
 _UNITS: Final = {
@@ -53,6 +39,9 @@ _UNITS: Final = {
     "h": 3600 * 10**9,
     "d": 86400 * 10**9,
 }
+_SECONDS: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_LONGEST_SECONDS: Final = 1e9
+"""Thirty years; timers take no times without end."""
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d)")
 
 
@@ -100,7 +89,7 @@ def parse_severity(text: str) -> Severity:
         raise typer.BadParameter(f"{text!r} is not a severity: expected {expected}") from None
 
 
-def parse_kinds(texts: list[str]) -> tuple[str, ...]:
+def parse_kinds(texts: Sequence[str]) -> tuple[str, ...]:
     """The kinds of these names. Raises BadParameter."""
     for text in texts:
         if text not in list(Kind):
@@ -108,30 +97,9 @@ def parse_kinds(texts: list[str]) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def selection(
-    *,
-    run: str | None,
-    type: list[str] | None,
-    kind: list[str] | None,
-    agent: list[str] | None,
-    task: list[str] | None,
-    correlation: list[str] | None,
-    turn: str | None,
-    severity: str | None,
-    since: str | None = None,
-    until: str | None = None,
-    now: int,
-) -> Selection:
-    """The conditions that these options spell; `now` in nanoseconds since the epoch. Raises BadParameter."""
-    return Selection(
-        run=run,
-        types=type or (),
-        kinds=parse_kinds(kind or []),
-        agents=agent or (),
-        tasks=task or (),
-        correlations=correlation or (),
-        turns=parse_turns(turn) if turn else (None, None),
-        severity=parse_severity(severity) if severity else None,
-        since=parse_moment(since, now) if since else None,
-        until=parse_moment(until, now) if until else None,
-    )
+def parse_timeout(text: str | None) -> float | None:
+    """Seconds of a duration, or of a bare number, which counts seconds; None of None. Raises BadParameter."""
+    if text is None:
+        return None
+    seconds = float(text) if _SECONDS.fullmatch(text) else parse_duration(text) / 1e9
+    return min(seconds, _LONGEST_SECONDS)

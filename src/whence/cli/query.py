@@ -4,19 +4,19 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import orjson
 import typer
 
+from whence.cli.columns import in_columns
 from whence.cli.lines import clock_text, duration_text, row_of
-from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption, parse_duration
-from whence.cli.output import note, screen, write, write_json
-from whence.cli.reading import tell_problems
+from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption, TimeoutOption, parse_timeout
+from whence.cli.output import screen, write, write_json
+from whence.cli.reading import finish
 from whence.cli.screen import Screen
-from whence.cli.text import safe, to_json, width_of
+from whence.cli.text import safe, to_json
 from whence.event.flat import format_time, plain, to_flat
 from whence.event.kinds import Severity
 from whence.filter.names import Kind
@@ -26,8 +26,6 @@ from whence.index.answers import Answers
 from whence.index.answers import open as open_answers
 from whence.index.rows import Rows
 
-_MEASURED: Final = 1_000
-"""Rows whose widths decide how wide the columns of a table are."""
 _SEVERITIES: Final = {severity.value: severity.name for severity in Severity}
 
 
@@ -36,9 +34,9 @@ def query(
     *,
     archive: ArchiveOption = ARCHIVE,
     limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="The first N only.")] = None,
-    timeout: Annotated[str | None, typer.Option(metavar="TIME", help="Stop after this time, such as 10s.")] = None,
+    timeout: TimeoutOption = None,
     json: JsonOption = False,
-) -> None:
+) -> int:
     """Ask in the filter language: conditions, causes, counts.
 
     Events in the order of time, or the table that pipes make of them, such as `severity >= ERROR | count by agent`.
@@ -46,22 +44,19 @@ def query(
     asked = parse_query(expression, now=time.time_ns())
     if limit is not None:
         asked = replace(asked, pipes=(*asked.pipes, Head(limit)))
-    seconds = parse_duration(timeout) / 1e9 if timeout else None
     answers = open_answers(archive)
-    found = answers.engine.ask(asked, timeout=seconds)
+    found = answers.engine.ask(asked, timeout=parse_timeout(timeout))
+    there = screen()
     if isinstance(found, Rows):
-        _tell_table(found.names, _shown(found.rows, found.kinds, json=json), screen(), json=json)
+        _tell_table(found.names, _shown(found.rows, found.kinds, json=json), there, json=json)
     else:
-        there = screen()
         write(
             to_json(to_flat(event))
             if json
             else f"{there.paint(clock_text(event.time), 'dim')} {row_of(event, there).text}"
             for event in found
         )
-        if found.partial:
-            note(f"this is a part of the answer: the time of {timeout} was over")
-    _tell_skipped(answers, archive)
+    return _finish(answers, archive, partial=getattr(found, "partial", False))
 
 
 def sql(
@@ -69,7 +64,7 @@ def sql(
     *,
     archive: ArchiveOption = ARCHIVE,
     json: JsonOption = False,
-) -> None:
+) -> int:
     """Ask in SQL, over events, spans, causes and runs.
 
     One SELECT in DuckDB's SQL over the views `events`, `spans`, `causes` and `runs`. It can read nothing else.
@@ -79,12 +74,12 @@ def sql(
     rows = (row for batch in reader for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
     shown = (tuple(_json_value(value) for value in row) for row in rows)
     _tell_table(reader.schema.names, shown, screen(), json=json)
-    _tell_skipped(answers, archive)
+    return _finish(answers, archive, partial=False)
 
 
-def _tell_skipped(answers: Answers, archive: Path) -> None:
+def _finish(answers: Answers, archive: Path, *, partial: bool) -> int:
     answers.engine.archive.problems[:] = answers.engine.problems()
-    tell_problems(answers.engine.archive, archive)
+    return finish(answers.engine.archive, archive, partial=partial)
 
 
 def _json_value(value: Any) -> Any:
@@ -115,12 +110,7 @@ def _tell_table(names: list[str], rows: Iterable[tuple[Any, ...]], there: Screen
     if json:
         write_json(dict(zip(names, row, strict=True)) for row in rows)
         return
-    cells = (tuple(map(_cell, row)) for row in rows)
-    first = list(islice(cells, _MEASURED))
-    head = tuple(map(safe, names))
-    widths = [max(width_of(row[place]) for row in (head, *first)) for place in range(len(head))]
-    write([there.paint(_line(head, widths), "strong")])
-    write(_line(row, widths) for row in chain(first, cells))
+    write(in_columns(tuple(map(safe, names)), (tuple(map(_cell, row)) for row in rows), there))
 
 
 def _cell(value: Any) -> str:
@@ -129,8 +119,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
     return safe(value) if isinstance(value, str) else to_json(value)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    parts = [cell + " " * (width - width_of(cell)) for cell, width in zip(cells, widths, strict=True)]
-    return "  ".join(parts).rstrip()

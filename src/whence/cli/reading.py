@@ -1,35 +1,94 @@
-"""The doers that read: events from the archive, the graph of all its causes, and the events of an answer."""
+"""How the commands read an archive: out of its index where that is quicker, else line after line.
 
-import fcntl
+The law: one way to ask, two ways to answer, and the same answers.
+"""
+
 import os
-from array import array
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-import typer
-
-from whence.archive.names import safe_group
-from whence.archive.reader import Archive, Segment, StoredLine
-from whence.archive.scan import Problem
-from whence.causality.graph import Graph
-from whence.cli.history import RunHistory, State
-from whence.cli.lines import Origins
+from whence.archive.reader import Archive
+from whence.cli.lines import Tell, Told
+from whence.cli.live import live_segments
 from whence.cli.output import note
-from whence.errors import DataError, NotFoundError
+from whence.cli.past import Past
+from whence.errors import DataError
 from whence.event.model import Event
-from whence.otlp.decode import Place, events_of
-
-_SHOWN_LOCKED: Final = 5
-if TYPE_CHECKING:
-    from whence.index.engine import Engine
+from whence.filter.tree import Both, Causal, Either, Everything, Filter, Negation
+from whence.index.correlations import Correlations
+from whence.index.endings import Ending
+from whence.index.histories import RunHistory
+from whence.index.statistics import Statistics
 
 INDEXED_BYTES: Final = 1 << 20
 """Bytes of an archive from which on its index is used: below, to decode every line takes less time than to load the index."""
-_ONE_BY_ONE: Final = 16
-"""Lines of one file that are read each on its own; for more, reading through the file is quicker."""
+PARTIAL: Final = 4
+"""The exit code of a command that gave a part of the answer, because its time was over."""
+_SHOWN_LOCKED: Final = 5
+
+
+class Reading(Protocol):
+    """An archive to ask, within a limit of time where one was given."""
+
+    archive: Archive
+    """Its `problems` are those found so far."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether the time was over before an answer was whole. Known once the answer was read."""
+
+    def told(self, tree: Filter, tell: Tell, *, limit: int | None = None, newest: bool = False) -> Told:
+        """The events that match, each told, by time and then id; of many the first `limit`, or with `newest` the last."""
+
+    def count(self, tree: Filter) -> int:
+        """How many events match."""
+
+    def errors(self, tree: Filter) -> Iterable[Event]:
+        """The errors among the events that match, each once, in no order."""
+
+    def past(self) -> Past:
+        """The causes of everything, since causes may lie in other runs."""
+
+    def histories(self) -> dict[str | None, RunHistory]:
+        """Every run's history, by run."""
+
+    def ending(self, run: str | None, limit: int) -> Ending:
+        """How a run ended, with its last events."""
+
+    def statistics(self, tree: Filter, *, by: str, hourly: bool) -> Statistics:
+        """The events that match, counted."""
+
+    def correlations(self, tree: Filter, *, limit: int | None) -> Correlations:
+        """The correlation ids of the events that match."""
+
+    def wanted(self, tree: Filter) -> Callable[[Event], bool]:
+        """The filter as a test of one event, for what reads the archive on its own."""
+
+    def close(self) -> None:
+        """Nothing more will be asked: the archive's `problems` are then all that there are."""
+
+
+def open_reading(directory: Path, *, tree: Filter | None = None, timeout: float | None = None) -> Reading:
+    """The archive, to be asked for what `tree` lets through.
+
+    The index is used where it is installed and the archive is not so small that it costs more; always for causal conditions,
+    which only it can answer. Raises NotFoundError where there is nothing, DataError where there is a file of no known ending.
+    """
+    from whence.cli.scan import Scan
+
+    archive = open_archive(directory)
+    causal = asks_for_causes(tree or Everything())
+    if causal or (directory.is_dir() and size_of(archive) >= INDEXED_BYTES):
+        try:
+            from whence.cli.indexed import Indexed
+
+            return Indexed(directory, timeout)
+        except ModuleNotFoundError:
+            if causal:
+                raise
+    return Scan(archive, timeout)
 
 
 def open_archive(directory: Path) -> Archive:
@@ -45,100 +104,6 @@ def open_archive(directory: Path) -> Archive:
     return archive
 
 
-def read_events(directory: Path, *, quiet: bool = False) -> Iterator[Event]:
-    """Every event of the archive, each once; what could not be read is counted on standard error at the end.
-
-    `quiet`: not said, because it was said already. Raises NotFoundError where there is no archive.
-    """
-    archive = open_archive(directory)
-    yield from archive.events()
-    if not quiet:
-        tell_problems(archive, directory)
-
-
-def tell_problems(archive: Archive, directory: Path) -> None:
-    """Say on standard error how many places of the archive were skipped, if any; a file still being written has no tail."""
-    live = live_segments(archive)
-    locked = [problem for problem in archive.problems if problem.kind == "locked"]
-    for problem in locked[:_SHOWN_LOCKED]:
-        note(f"{problem.segment} is missing: {problem.detail}")
-    if len(locked) > _SHOWN_LOCKED:
-        note(f"{len(locked) - _SHOWN_LOCKED} more encrypted files are missing")
-    count = sum(problem.kind != "tail" or problem.segment not in live for problem in archive.problems) - len(locked)
-    if count:
-        places = "place was" if count == 1 else "places were"
-        note(f"{count} damaged {places} skipped: whence verify -a {directory} names each")
-
-
-@dataclass(slots=True)
-class Past:
-    """The causes of everything in an archive, when its runs began, and where each event stands."""
-
-    archive: Archive
-    graph: Graph = field(default_factory=Graph)
-    origins: Origins = field(default_factory=Origins)
-    _stems: dict[str, int] = field(default_factory=dict)
-    _stem: "array[int]" = field(default_factory=lambda: array("i"))
-    _offset: "array[int]" = field(default_factory=lambda: array("q"))
-
-    def note(self, event: Event, place: Place) -> None:
-        """Take in one event, which stands there; the first of an id counts."""
-        if event.id not in self.graph:
-            self.graph.add(event)
-            self.origins.note(event)
-            node = self.graph.number(event.id)
-            for column in (self._stem, self._offset):
-                column.extend([-1] * (len(self.graph.ids) - len(column)))
-            self._stem[node] = self._stems.setdefault(place.stem, len(self._stems))
-            self._offset[node] = place.offset
-
-    def load(self, ids: Iterable[str]) -> dict[str, Event]:
-        """The events of these ids, read again: only their causes are kept in memory. Ids that are nowhere are left out."""
-        wanted = {id for id in ids if id in self.graph}
-        stems = list(self._stems)
-        offsets: dict[str, set[int]] = {}
-        for id in wanted:
-            node = self.graph.number(id)
-            offsets.setdefault(stems[self._stem[node]], set()).add(self._offset[node])
-        lines = (line for stem, of in offsets.items() for line in self._lines(stem, of))
-        return {event.id: event for line in lines for event in events_of(line.data, line.place) if event.id in wanted}
-
-    def _lines(self, stem: str, offsets: set[int]) -> Iterator[StoredLine]:
-        """The lines of one file at these offsets: a few one by one, many in one go."""
-        if len(offsets) <= _ONE_BY_ONE:
-            for offset in offsets:
-                place = Place(stem, offset)
-                yield StoredLine(place, self.archive.read_line(place))
-        else:
-            for segment in self.archive.segments():
-                if segment.stem == stem:
-                    lines = segment.lines(start=min(offsets))
-                    yield from (line for line in lines if line.place.offset in offsets)
-
-
-@dataclass(slots=True)
-class IndexedPast(Past):
-    """The same out of the index, which knows it without decoding a line."""
-
-    engine: "Engine | None" = None
-
-    def load(self, ids: Iterable[str]) -> dict[str, Event]:
-        """The events of these ids."""
-        return self.engine.load(ids) if self.engine else {}
-
-
-def open_engine(directory: Path) -> "Engine | None":
-    """The index of an archive; None where it is not installed, or where the archive is so small that it costs more."""
-    archive = open_archive(directory)
-    if not directory.is_dir() or size_of(archive) < INDEXED_BYTES:
-        return None
-    try:
-        from whence.index.engine import Engine
-    except ModuleNotFoundError:
-        return None
-    return Engine(directory)
-
-
 def size_of(archive: Archive) -> int:
     """Bytes of all files of lines, as far as they can be looked at."""
     found = 0
@@ -152,98 +117,46 @@ def size_of(archive: Archive) -> int:
     return found
 
 
-def indexed_past(engine: "Engine") -> Past:
-    """The causes of everything, from the index."""
-    graph = engine.graph()
-    past = IndexedPast(engine.archive, graph, Origins(graph.origins()), engine=engine)
-    engine.archive.problems[:] = engine.problems()
-    return past
+def asks_for_causes(tree: Filter) -> bool:
+    """Whether any part of a filter is a causal condition."""
+    if isinstance(tree, (Both, Either)):
+        return any(map(asks_for_causes, tree.parts))
+    return asks_for_causes(tree.part) if isinstance(tree, Negation) else isinstance(tree, Causal)
 
 
 def read_past(directory: Path) -> Past:
-    """The causes of the whole archive, since causes may lie in other runs. Raises NotFoundError."""
-    engine = open_engine(directory)
-    if engine is not None:
-        past = indexed_past(engine)
-        tell_problems(past.archive, directory)
-        return past
-    past = Past(open_archive(directory))
-    for event, place in placed_events(past.archive):
-        past.note(event, place)
-    tell_problems(past.archive, directory)
+    """The causes of the whole archive, since causes may lie in other runs; what was skipped is told. Raises NotFoundError."""
+    reading = open_reading(directory)
+    past = reading.past()
+    close(reading, directory)
     return past
 
 
-def placed_events(archive: Archive) -> Iterator[tuple[Event, Place]]:
-    """Every event with its place; one that stands in several places is given with each."""
-    for line in archive.lines():
-        try:
-            events = events_of(line.data, line.place)
-        except DataError as fault:
-            problem = Problem(line.place.stem, line.place.offset, len(line.data), "bad line", str(fault))
-            archive.problems.append(problem)
-            continue
-        for event in events:
-            yield event, line.place
+def close(reading: Reading, directory: Path) -> int:
+    """Say on standard error what the answer lacks; gives the exit code."""
+    reading.close()
+    return finish(reading.archive, directory, partial=reading.partial)
 
 
-def pick_event(past: Past, text: str, run: str | None) -> str:
-    """The one event, of that run if one is given, whose id is `text` or else begins or ends with it.
-
-    Raises NotFoundError where there is none, BadParameter where there are several.
-    """
-    graph = past.graph
-    if run is None and text in graph:
-        return text
-    return pick(text, graph.all_events() if run is None else graph.events_of(run))
+def finish(archive: Archive, directory: Path, *, partial: bool = False) -> int:
+    """Say on standard error what had to be skipped, and whether the answer is a part; gives the exit code."""
+    tell_problems(archive, directory)
+    if partial:
+        note("partial: the time was over before the answer was whole")
+    return PARTIAL if partial else 0
 
 
-def pick(text: str, ids: Iterable[str]) -> str:
-    """The one id that is `text`, or else begins or ends with it. Raises NotFoundError or BadParameter otherwise."""
-    found = []
-    for id in ids:
-        if id == text:
-            return id
-        if text and (id.startswith(text) or id.endswith(text)):
-            found.append(id)
-    if not found:
-        raise NotFoundError(f"cannot find the event {text!r}: no id is that, begins or ends with it")
-    if len(found) > 1:
-        raise typer.BadParameter(
-            f"{text!r} fits {len(found)} events ({', '.join(found[:3])}, ...): give more of the id."
-        )
-    return found[0]
-
-
-def live_segments(archive: Archive) -> dict[str, str]:
-    """The segments that some process is writing now: their names as problems have them, and their groups."""
-    return {segment.label: segment.group for segment in archive.segments() if is_live(segment)}
-
-
-def is_live(segment: Segment) -> bool:
-    """Whether some process is writing this segment now: a writer holds its file's lock until the segment is sealed."""
-    if segment.name is None:
-        return False
-    try:
-        fd, form = segment.open()
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return not form
-    except OSError:
-        return False  # a file system without locks does not tell
-    finally:
-        os.close(fd)
-    return False
-
-
-def live_groups(directory: Path) -> set[str]:
-    """The groups of the archive that some process is writing now."""
-    return set(live_segments(open_archive(directory)).values())
-
-
-def run_state(history: RunHistory, live: Container[str]) -> State:
-    """The state of a run, given the groups being written."""
-    return history.state(history.id is not None and safe_group(history.id) in live)
+def tell_problems(archive: Archive, directory: Path) -> None:
+    """Say on standard error how many places of the archive were skipped, if any; a file still being written has no tail."""
+    if not archive.problems:
+        return
+    live = live_segments(archive)
+    locked = [problem for problem in archive.problems if problem.kind == "locked"]
+    for problem in locked[:_SHOWN_LOCKED]:
+        note(f"{problem.segment} is missing: {problem.detail}")
+    if len(locked) > _SHOWN_LOCKED:
+        note(f"{len(locked) - _SHOWN_LOCKED} more encrypted files are missing")
+    count = sum(problem.kind != "tail" or problem.segment not in live for problem in archive.problems) - len(locked)
+    if count:
+        places = "place was" if count == 1 else "places were"
+        note(f"{count} damaged {places} skipped: whence verify -a {directory} names each")

@@ -5,7 +5,8 @@ from whence.cli.chain_lines import tie_json, tie_line
 from whence.cli.lines import whole
 from whence.cli.options import ARCHIVE, ArchiveOption, IdArgument, JsonOption, RunOption
 from whence.cli.output import screen, write, write_json
-from whence.cli.reading import pick_event, read_past
+from whence.cli.past import pick_event
+from whence.cli.reading import read_past
 from whence.event.flat import to_flat
 
 _SHOWN_EFFECTS = 50

@@ -32,6 +32,18 @@ COMMANDS: Final = {
         Command("log", "whence.cli.log", "log", "Show events in the order of time."),
         Command("query", "whence.cli.query", "query", "Ask in the filter language: conditions, causes, counts."),
         Command("sql", "whence.cli.query", "sql", "Ask in SQL, over events, spans, causes and runs."),
+        Command(
+            "stats",
+            "whence.cli.stats",
+            "stats",
+            "Count events by type: how many, how often, how long, how many failed.",
+        ),
+        Command(
+            "correlations",
+            "whence.cli.correlations",
+            "correlations",
+            "List correlation ids: what happened under each, and whether it finished.",
+        ),
         Command("show", "whence.cli.show", "show", "Show one event whole, with its causes and effects."),
         Command("why", "whence.cli.why", "why", "Tell why an event happened, from the root cause on."),
         Command("effects", "whence.cli.why", "effects", "Tell what an event led to."),

@@ -2,7 +2,6 @@
 
 import sys
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Final
@@ -12,61 +11,44 @@ import typer
 from whence.archive.follow import follow
 from whence.archive.reader import StoredLine
 from whence.cli.lines import clock_text, row_of
-from whence.cli.options import (
-    ARCHIVE,
-    AgentOption,
-    ArchiveOption,
-    CorrelationOption,
-    JsonOption,
-    KindOption,
-    RunOption,
-    SeverityOption,
-    TaskOption,
-    TypeOption,
-    selection,
-)
+from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption
 from whence.cli.output import note, screen, write
 from whence.cli.screen import Screen
+from whence.cli.select import selecting
 from whence.cli.text import to_json
 from whence.errors import ConfigError, DataError
 from whence.event.flat import to_flat
 from whence.event.model import Event
+from whence.filter.match import matcher
+from whence.filter.tree import Filter
 from whence.otlp.decode import events_of
 
 _REMEMBERED: Final = 100_000
 """Ids already shown, so that a line written anew after trouble is not shown twice."""
 
 
+@selecting()
 def tail(
     *,
     archive: ArchiveOption = ARCHIVE,
-    run: RunOption = None,
-    type: TypeOption = None,
-    kind: KindOption = None,
-    agent: AgentOption = None,
-    task: TaskOption = None,
-    correlation: CorrelationOption = None,
-    severity: SeverityOption = None,
+    wanted: Filter,
     from_start: Annotated[bool, typer.Option("--from-start", help="What was recorded before, too.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Show events as they are recorded.
 
     From every process that writes the archive, until Ctrl-C; an archive that does not exist yet is waited for.
-    Times are in UTC. For the last events there are already: whence log --tail N.
+    Times are in UTC. For the last events there are already: whence log --tail N. A filter can ask for anything but causes,
+    which only the whole archive knows.
     """
     if archive.exists() and not archive.is_dir():
         raise ConfigError(f"cannot follow {archive}: it is not a directory; name another with --archive")
-    now = time.time_ns()
-    wanted = selection(
-        run=run, type=type, kind=kind, agent=agent, task=task, correlation=correlation, turn=None, severity=severity,
-        now=now,
-    )  # fmt: skip
+    fits = matcher(wanted)
     there = screen()
     if not archive.exists():
         note(f"waiting for {archive}")
     for event in each_once(follow(archive, from_start=from_start, stop=threading.Event())):
-        if wanted.has(event):
+        if fits(event):
             write([to_json(to_flat(event)) if json else event_line(event, there)])
             sys.stdout.flush()
 

@@ -9,7 +9,8 @@ from whence.causality.graph import Follow
 from whence.cli.chain_lines import chain_json, chain_lines
 from whence.cli.options import ARCHIVE, ArchiveOption, IdArgument, JsonOption, RunOption
 from whence.cli.output import screen, write, write_json
-from whence.cli.reading import Past, pick_event, read_past
+from whence.cli.past import Past, pick_event
+from whence.cli.reading import read_past
 
 RecordedOption = Annotated[bool, typer.Option("--recorded", help="Recorded causes only; infer nothing.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Every inferred cause too, even of events with recorded ones.")]

@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
-import re2
 
 from whence.event import flat
 from whence.filter.limits import REGEX_STEPS
@@ -196,6 +195,8 @@ def matches(pattern: str) -> Test:
 
 def regex(pattern: str) -> Any:
     """The compiled RE2 expression. Raises ValueError saying what is wrong with it, also where it would be too slow."""
+    import re2  # of an extra: filters without regular expressions do without
+
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True  # where it is found is of no interest, and finding out is slow

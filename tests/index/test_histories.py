@@ -2,7 +2,7 @@
 
 from itertools import permutations
 
-from whence.cli.history import RunHistory, histories, still_open, unended_spans
+from whence.index.histories import RunHistory, histories, still_open, unended_spans
 from whence.event.model import Event
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
