@@ -15,6 +15,7 @@ from whence.event.flat import to_flat
 from whence.event.kinds import Severity
 from whence.event.model import Event
 from whence.filter.sql import Sql
+from whence.index.columns import VERSION
 from whence.index.engine import Engine
 
 
@@ -126,7 +127,7 @@ def test_a_harmed_sidecar_is_made_anew(tmp_path: Path, ending: str, harm: str) -
         elif harm == "empty":
             path.write_bytes(b"")
         else:
-            path.write_bytes(data.replace(b'"version":1', b'"version":0'))
+            path.write_bytes(data.replace(b'"version":%d' % VERSION, b'"version":0'))
     assert [repr(event) for event in Engine(directory, worthwhile=0).events()] == expected
     assert [repr(event) for event in Engine(directory, worthwhile=0).events()] == expected
 

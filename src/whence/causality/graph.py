@@ -52,6 +52,12 @@ def process_of(event: Event) -> tuple[str, ...] | None:
     return None if pid is None else (str(event.resource.get(names.HOST_NAME)), str(pid))
 
 
+def span_around(event: Event) -> str | None:
+    """The id of the span an event is in, of a span its parent; None where it is in none."""
+    span = event.parent_span_id if event.signal == "span" else event.span_id
+    return None if event.trace_id is None or span is None else span_id_of(event.trace_id, span)
+
+
 NOWHERE: Final = -1
 _NO_SEQ: Final = -1
 _LATEST: Final = (1 << 64) - 1
@@ -266,10 +272,10 @@ class Graph:
 
     def _put_in_span(self, node: int, event: Event) -> None:
         self._is_span[node] = event.signal == "span"
-        span = event.parent_span_id if event.signal == "span" else event.span_id
-        if event.trace_id is None or span is None:
+        span = span_around(event)
+        if span is None:
             return
-        around = self._node(span_id_of(event.trace_id, span))
+        around = self._node(span)
         if around != node:
             self._span[node] = around
             self._next_inside[node] = self._first_inside[around]

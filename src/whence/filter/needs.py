@@ -35,7 +35,7 @@ from whence.filter.tree import (
 
 VALUES: Final = frozenset(
     {
-        "id", "type", "kind", "source", "run", "agent", "turn", "task", "stage", "status", "correlation", "caused_by", "schema",
+        "id", "type", "kind", "source", "run", "agent", "turn", "task", "stage", "status", "correlation", "schema",
         "trace_id", "span_id", "parent_span_id", "signal",
     }
 )  # fmt: skip
@@ -64,7 +64,7 @@ class Anything:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """The field has this value, or for `caused_by` an item of it."""
+    """The field has this value."""
 
     field: str
     value: str
@@ -210,7 +210,7 @@ def _like(path: Path, pattern: str) -> Need:
 def _contains(path: Path, value: Literal_) -> Need:
     kind = kind_of(path)
     if kind is Kind.LIST:
-        return Value(path.field, str(value))
+        return ANYTHING
     if isinstance(value, str):
         return _texts(path, value, begins=False, ends=False)
     return _all([_keys(path), _json_value(path, value)])

@@ -6,7 +6,7 @@ The law: whole or not at all. What the arrays hold is checked by a stamp kept el
 import mmap
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -66,30 +66,42 @@ def write_arrays(path: Path, header: Mapping[str, Any], arrays: Mapping[str, Any
         data: Any = array if isinstance(array, bytes) else np.ascontiguousarray(array)
         piece = memoryview(data).cast("B") if len(data) else memoryview(b"")
         places[name] = (at, len(piece), None if isinstance(array, bytes) else data.dtype.str)
-        at += -(-len(piece) // _ALIGN) * _ALIGN
-        pieces.append(piece)
+        padding = -len(piece) % _ALIGN
+        at += len(piece) + padding
+        pieces += [piece, b"\0" * padding]
     text = orjson.dumps({**header, "places": places})
     text += b" " * (-(_START + len(text)) % _ALIGN)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, names.FILE_MODE)
-    with os.fdopen(fd, "wb") as file:
-        file.write(_MAGIC + f"{len(text):016x}{zlib.crc32(text):08x}".encode() + text)
-        for piece in pieces:
-            file.write(piece)
-            file.write(b"\0" * (-len(piece) % _ALIGN))
-        file.flush()
-        os.fsync(fd)
+    _write(path, [_MAGIC + f"{len(text):016x}{zlib.crc32(text):08x}".encode() + text, *pieces])
 
 
 def replace_arrays(path: Path, header: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     """As `write_arrays`, in place of what has this name. Raises OSError, and then leaves nothing behind."""
+    _replace(path, lambda temporary: write_arrays(temporary, header, arrays))
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put a small file in the place of what has this name, whole or not at all. Raises OSError."""
+    _replace(path, lambda temporary: _write(temporary, [data]))
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}{names.TEMPORARY}")
     try:
-        write_arrays(temporary, header, arrays)
+        write(temporary)
         temporary.rename(path)
     except OSError:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _write(path: Path, pieces: Iterable[Any]) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, names.FILE_MODE)
+    with os.fdopen(fd, "wb") as file:
+        for piece in pieces:
+            file.write(piece)
+        file.flush()
+        os.fsync(fd)
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:

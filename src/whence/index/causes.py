@@ -3,6 +3,7 @@
 The law: pure, and node for node the graph that `causality.graph` makes of the same events in the same order.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -13,28 +14,42 @@ from whence.causality.graph import NOWHERE
 from whence.event.ids import span_id_of
 
 COLUMNS: Final = [
-    "id", "_hash", "time", "seq", "elapsed_ns", "run", "_process", "agent", "caused_by", "signal", "trace_id", "span_id",
-    "parent_span_id",
-]  # fmt: skip
+    "id",
+    "_hash",
+    "_causes",
+    "_around",
+    "time",
+    "seq",
+    "elapsed_ns",
+    "run",
+    "_process",
+    "agent",
+    "signal",
+]
 """What the graph is made of."""
+_NAMES: Final = ["caused_by", "trace_id", "span_id", "parent_span_id", "signal"]
+"""What tells the names of those that others name and that are nowhere."""
 TYPES: Final = {
     "seen": "B", "time": "Q", "seq": "q", "process": "i", "run": "i", "cause": "i", "effect": "i", "next_cause": "i",
     "next_effect": "i", "first_cause": "i", "first_effect": "i", "span": "i", "next_inside": "i", "first_inside": "i",
-    "is_span": "B", "previous": "i", "following": "i", "row": "q", "by_id": "i", "lane_nodes": "i", "lane_ends": "q",
-    "id_ends": "q", "hash": "Q", "hashes": "Q", "hash_nodes": "i", "repeats": "q",
+    "is_span": "B", "previous": "i", "following": "i", "row": "q", "lane_nodes": "i", "lane_ends": "q", "id_ends": "q",
+    "hash": "Q", "hashes": "Q", "hash_nodes": "i", "repeats": "q",
 }  # fmt: skip
 """Every array of the graph and its type code, as `array` and `memoryview` name it."""
-_DTYPES: Final = {"B": np.uint8, "Q": np.uint64, "q": np.int64, "i": np.int32}
+DTYPES: Final = {"B": np.uint8, "Q": np.uint64, "q": np.int64, "i": np.int32}
+_NO_TIME: Final = (1 << 63) - 1
 Numbers = Any
 """A numpy array of one dimension."""
+Read = Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
+"""Gives some columns of everything, in the order it is read; may be called again."""
 
 
 class Causes(NamedTuple):
     """A graph in arrays of a number a node or edge, and the names that the numbers stand for."""
 
     arrays: dict[str, Numbers]
-    """By the names of `TYPES`. `row` is each node's event in the order given, `by_id` the nodes in the order of ids, `hash` each
-    seen node's `_hash`; `hashes` has those in order and `hash_nodes` whose they are; `repeats` are the rows left out."""
+    """By the names of `TYPES`. `row` is each node's event in the order given; `hash` each node's, `hashes` has those in order
+    and `hash_nodes` whose they are; `repeats` are the rows that were left out, because their id stood there before."""
     ids: bytes
     """The nodes' ids in UTF-8, one behind the other; `id_ends` says where each ends, with a 0 before the first."""
     runs: list[str | None]
@@ -46,83 +61,131 @@ class Causes(NamedTuple):
     """A run: when it began as its program measured it, and its first event that does not say."""
 
 
-def causes_of(table: pa.Table) -> Causes:
-    """The graph of events given as `COLUMNS`. An id that comes again is left out: the first one counts."""
-    hashes, first = np.unique(table["_hash"].to_numpy(), return_index=True)
-    repeated = np.ones(len(table), bool)
-    repeated[first] = False
-    order = np.argsort(first)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    first = first[order]
-    if len(first) < len(table):
-        table = table.take(pa.array(first))
-    count = len(table)
-    span = (pc.equal(table["signal"], "span")).to_numpy().astype(bool)
-    inner = pc.if_else(pa.array(span), _texts(table, "parent_span_id"), _texts(table, "span_id"))
-    named_span = pc.binary_join_element_wise(_texts(table, "trace_id"), inner, pa.scalar("-", pa.large_string()))
-    start, nothing = pa.scalar(span_id_of("", "")[:-1], pa.large_string()), pa.scalar("", pa.large_string())
-    around = pc.binary_join_element_wise(start, named_span, nothing)
-    caused_by = _one(table["caused_by"])
-    effect_rows = np.asarray(pc.list_parent_indices(caused_by))
-    span_rows = np.flatnonzero(np.asarray(pc.is_valid(around)))
+class _Codes:
+    """Numbers for texts, in the order of their first appearance, null among them."""
+
+    def __init__(self) -> None:
+        self.number: dict[str | None, int] = {}
+
+    def of(self, texts: pa.Array) -> Numbers:
+        """The numbers of some more."""
+        encoded = texts.dictionary_encode(null_encoding="encode")
+        own = [self.number.setdefault(text, len(self.number)) for text in encoded.dictionary.to_pylist()]
+        return np.array(own, np.int32)[np.asarray(encoded.indices)] if own else np.empty(0, np.int32)
+
+
+class _Rows:
+    """Every row's numbers, gathered batch by batch."""
+
+    def __init__(self, read: Read) -> None:
+        runs, processes, agents = _Codes(), _Codes(), _Codes()
+        gathered: dict[str, list[Numbers]] = {}
+        self.ids: list[pa.Array] = []
+        for batch in read(COLUMNS):
+            causes = batch.column("_causes")
+            found = {
+                "hash": batch.column("_hash").to_numpy(),
+                "causes": np.asarray(pc.list_flatten(causes)),
+                "caused": np.asarray(pc.list_value_length(causes)).astype(np.int32),
+                "around": np.asarray(pc.fill_null(batch.column("_around"), 0)),
+                "inside": np.asarray(pc.is_valid(batch.column("_around"))),
+                "span": np.asarray(pc.equal(batch.column("signal"), "span")),
+                "time": batch.column("time").to_numpy(),
+                "seq": np.asarray(pc.fill_null(batch.column("seq"), NOWHERE)),
+                "elapsed": np.asarray(pc.fill_null(batch.column("elapsed_ns"), 0)),
+                "measured": np.asarray(pc.is_valid(batch.column("elapsed_ns"))),
+                "run": runs.of(batch.column("run")),
+                "process": processes.of(batch.column("_process")),
+                "agent": agents.of(batch.column("agent")),
+            }
+            for name, array in found.items():
+                gathered.setdefault(name, []).append(array)
+            self.ids.append(batch.column("id"))
+        self.arrays = {name: np.concatenate(pieces) for name, pieces in gathered.items()}
+        self.runs, self.processes, self.agents = (list(codes.number) for codes in (runs, processes, agents))
+
+
+def causes_of(read: Read) -> Causes:
+    """The graph of the events whose `COLUMNS` and `_NAMES` can be read. Where an id comes again, the first event counts."""
+    rows = _Rows(read)
+    if not rows.ids:
+        empty: dict[str, Numbers] = {name: np.zeros(0, DTYPES[code]) for name, code in TYPES.items()}
+        return Causes({**empty, "id_ends": np.zeros(1, np.int64)}, b"", [], [], [], [])
+    of = rows.arrays
+    first = np.sort(np.unique(of["hash"], return_index=True)[1])
+    counts = np.zeros(len(of["hash"]), bool)
+    counts[first] = True
+    of["causes"] = of["causes"][np.repeat(counts, of["caused"])]
+    if len(first) < len(counts):
+        of |= {name: array[first] for name, array in of.items() if name != "causes"}
 
     # Nodes are numbered in the order they are first named: by an event its own id, then its causes, then the span it is in.
-    named = pa.concat_arrays(
-        [
-            _texts(table, "id"),
-            pc.list_flatten(caused_by).cast(pa.large_string()),
-            around.drop_null().cast(pa.large_string()),
-        ]
-    )
-    rows = np.concatenate([np.arange(count), effect_rows, span_rows])
-    kinds = np.repeat(np.array([0, 1, 2], np.int8), [count, len(effect_rows), len(span_rows)])
-    order = np.lexsort((kinds, rows))
-    encoded = named.take(pa.array(order)).dictionary_encode()
-    numbers = np.empty(len(order), np.int32)
-    numbers[order] = np.asarray(encoded.indices)
-    ids = encoded.dictionary
-    node, causes, outer = np.split(numbers, [count, count + len(effect_rows)])
+    size = 1 + of["caused"].astype(np.int64) + of["inside"]
+    own = np.cumsum(size) - size
+    effect_rows = np.repeat(np.arange(len(own)), of["caused"])
+    within = np.arange(len(effect_rows)) - np.repeat(np.cumsum(of["caused"]) - of["caused"], of["caused"])
+    span_rows = np.flatnonzero(of["inside"])
+    named = np.empty(int(size.sum()), np.uint64)
+    named[own] = of["hash"]
+    named[own[effect_rows] + 1 + within] = of["causes"]
+    named[(own + size - 1)[span_rows]] = of["around"][span_rows]
+    hashes, appears, inverse = np.unique(named, return_index=True, return_inverse=True)
+    number = np.empty(len(hashes), np.int32)
+    number[np.argsort(appears)] = np.arange(len(hashes), dtype=np.int32)
+    numbers = number[inverse]
+    node, cause, outer = numbers[own], numbers[own[effect_rows] + 1 + within], numbers[(own + size - 1)[span_rows]]
+    del named, inverse, numbers
 
-    by_id = np.asarray(pc.array_sort_indices(ids)).astype(np.int32)
-    arrays = {
-        name: np.full(len(ids), NOWHERE, _DTYPES[code]) for name, code in TYPES.items() if code != "B" and code != "Q"
+    arrays: dict[str, Numbers] = {
+        name: np.zeros(len(hashes), DTYPES[code]) if code in "BQ" else np.full(len(hashes), NOWHERE, DTYPES[code])
+        for name, code in TYPES.items()
     }
-    arrays |= {name: np.zeros(len(ids), _DTYPES[code]) for name, code in TYPES.items() if code in ("B", "Q")}
-    arrays["by_id"] = by_id
+    arrays["hashes"], arrays["hash_nodes"], arrays["hash"][number] = hashes, number, hashes
     arrays["seen"][node] = 1
-    arrays["is_span"][node] = span
+    arrays["is_span"][node] = of["span"]
     arrays["row"][node] = first
-    arrays["repeats"] = np.flatnonzero(repeated)
-    arrays["hashes"], arrays["hash_nodes"] = hashes, node[place]
-    arrays["hash"][arrays["hash_nodes"]] = hashes
-    arrays["time"][node] = np.maximum(table["time"].to_numpy(), 0)
-    runs, processes = _processes(table, node, arrays)
-    _edges(arrays, causes, node[effect_rows])
+    arrays["repeats"] = np.flatnonzero(~counts)
+    arrays["time"][node] = np.maximum(of["time"], 0)
+    processes = _processes(rows, node, arrays)
+    _edges(arrays, cause, node[effect_rows])
     _spans(arrays, node[span_rows], outer)
-    lanes = _lanes(table, node, arrays, runs)
-    offsets = (
-        np.frombuffer(ids.buffers()[1], np.int64, len(ids) + 1, ids.offset * 8) if len(ids) else np.zeros(1, np.int64)
-    )
-    arrays["id_ends"] = offsets - offsets[0]
-    data = bytes(ids.buffers()[2])[offsets[0] : offsets[-1]] if len(ids) and ids.buffers()[2] else b""
-    return Causes(arrays, data, runs, processes, lanes, _origins(table, arrays["run"][node], len(runs)))
+    ids, arrays["id_ends"] = _ids(rows.ids, counts, node, arrays, read)
+    lanes = _lanes(rows, node, arrays, ids)
+    return Causes(arrays, ids, rows.runs, processes, lanes, _origins(of, len(rows.runs)))
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    """The column as one array."""
-    found = column.combine_chunks()
-    return pa.concat_arrays(found.chunks) if isinstance(found, pa.ChunkedArray) else found
+def _ids(
+    texts: list[pa.Array], counts: Numbers, node: Numbers, arrays: dict[str, Numbers], read: Read
+) -> tuple[bytes, Numbers]:
+    """The ids of all nodes, and where each ends. Those that are nowhere are read from whoever names them."""
+    own = pa.chunked_array([ids.cast(pa.large_string()) for ids in texts])
+    own = own if counts.all() else own.filter(pa.array(counts))
+    unseen = np.flatnonzero(arrays["seen"] == 0)
+    names = _names(read, arrays["hash"][unseen])
+    everything = pa.concat_arrays([*own.chunks, pa.array(names, pa.large_string())])
+    place = np.empty(len(arrays["seen"]), np.int64)
+    place[node], place[unseen] = np.arange(len(node)), np.arange(len(node), len(node) + len(unseen))
+    ids = everything.take(pa.array(place))
+    ends = np.frombuffer(ids.buffers()[1], np.int64, len(ids) + 1, ids.offset * 8)
+    data = ids.buffers()[2]
+    return (bytes(data)[ends[0] : ends[-1]] if data else b""), ends - ends[0]
 
 
-def _texts(table: pa.Table, name: str) -> pa.Array:
-    return _one(table[name].cast(pa.large_string()))
-
-
-def _codes(values: pa.Array) -> tuple[Numbers, list[Any]]:
-    """Each value's number, in the order of their first appearance, null among them; and the values."""
-    encoded = values.dictionary_encode(null_encoding="encode")
-    return np.asarray(encoded.indices), encoded.dictionary.to_pylist()
+def _names(read: Read, hashes: Numbers) -> list[str]:
+    """The texts that have these hashes: of causes, and of spans that events are in."""
+    wanted = dict.fromkeys(hashes.tolist(), "")
+    for batch in read([*_NAMES, "_causes", "_around"]) if wanted else ():
+        flat = np.asarray(pc.list_flatten(batch.column("_causes")))
+        for at in np.flatnonzero(np.isin(flat, hashes)).tolist():
+            wanted[int(flat[at])] = pc.list_flatten(batch.column("caused_by"))[at].as_py()
+        around = np.asarray(pc.fill_null(batch.column("_around"), 0))
+        valid = np.asarray(pc.is_valid(batch.column("_around")))
+        for at in np.flatnonzero(np.isin(around, hashes) & valid).tolist():
+            if not wanted[int(around[at])]:
+                inner = "parent_span_id" if batch.column("signal")[at].as_py() == "span" else "span_id"
+                trace, span = (batch.column(name)[at].as_py() for name in ("trace_id", inner))
+                wanted[int(around[at])] = span_id_of(trace, span)
+    return list(wanted.values())
 
 
 def _linked(keys: Numbers, size: int) -> tuple[Numbers, Numbers]:
@@ -136,20 +199,15 @@ def _linked(keys: Numbers, size: int) -> tuple[Numbers, Numbers]:
     return following, first
 
 
-def _processes(
-    table: pa.Table, node: Numbers, arrays: dict[str, Numbers]
-) -> tuple[list[str | None], list[tuple[str | None, str | None]]]:
-    run, runs = _codes(_texts(table, "run"))
-    named, names = _codes(_texts(table, "_process"))
-    pairs, code = np.unique(run.astype(np.int64) * (len(names) + 1) + named, return_inverse=True)
-    processes = [(runs[pair // (len(names) + 1)], names[pair % (len(names) + 1)]) for pair in pairs.tolist()]
-    known = np.asarray(pc.is_valid(_one(table["_process"])))
-    seq = pc.fill_null(_one(table["seq"]), NOWHERE).to_numpy(zero_copy_only=False)
-    ordered = seq >= 0
-    arrays["run"][node] = run
-    arrays["seq"][node] = np.where(ordered, seq, NOWHERE)
+def _processes(rows: _Rows, node: Numbers, arrays: dict[str, Numbers]) -> list[tuple[str | None, str | None]]:
+    of, names = rows.arrays, rows.processes
+    pairs, code = np.unique(of["run"].astype(np.int64) * (len(names) + 1) + of["process"], return_inverse=True)
+    known = np.array([name is not None for name in names])[of["process"]]
+    ordered = of["seq"] >= 0
+    arrays["run"][node] = of["run"]
+    arrays["seq"][node] = np.where(ordered, of["seq"], NOWHERE)
     arrays["process"][node] = np.where(ordered, np.where(known, code, -2 - code), NOWHERE)
-    return runs, processes
+    return [(rows.runs[pair // (len(names) + 1)], names[pair % (len(names) + 1)]) for pair in pairs.tolist()]
 
 
 def _edges(arrays: dict[str, Numbers], cause: Numbers, effect: Numbers) -> None:
@@ -170,12 +228,10 @@ def _spans(arrays: dict[str, Numbers], inside: Numbers, outer: Numbers) -> None:
     arrays["first_inside"][first >= 0] = inside[first[first >= 0]]
 
 
-def _lanes(
-    table: pa.Table, node: Numbers, arrays: dict[str, Numbers], runs: list[str | None]
-) -> list[tuple[str | None, str]]:
+def _lanes(rows: _Rows, node: Numbers, arrays: dict[str, Numbers], ids: bytes) -> list[tuple[str | None, str]]:
     """The order of each agent's events: by `seq` where all are of one known process, else by time."""
-    agent, agents = _codes(_texts(table, "agent"))
-    given = np.asarray(pc.is_valid(_one(table["agent"])))
+    runs, agents, agent = rows.runs, rows.agents, rows.arrays["agent"]
+    given = np.array([name is not None for name in agents], bool)[agent]
     node, agent = node[given], agent[given]
     key, lane = np.unique(arrays["run"][node].astype(np.int64) * (len(agents) + 1) + agent, return_inverse=True)
     process = arrays["process"][node].astype(np.int64)
@@ -183,27 +239,36 @@ def _lanes(
     np.minimum.at(least, lane, process)
     np.maximum.at(most, lane, process)
     by_seq = ((least == most) & (least >= 0))[lane]
-    rank = np.empty(len(arrays["seen"]), np.int64)
-    rank[arrays["by_id"]] = np.arange(len(rank))
     time, seq = arrays["time"][node].astype(np.int64), arrays["seq"][node]
-    order = np.lexsort((rank[node], np.where(by_seq, 0, seq), np.where(by_seq, seq, time), lane))
-    ordered, of = node[order], lane[order]
+    keys = (np.where(by_seq, 0, seq), np.where(by_seq, seq, time), lane)
+    order = np.lexsort(keys)
+    ordered = node[order]
+    _settle_ties(ordered, [each[order] for each in keys], ids, arrays["id_ends"])
+    of = lane[order]
     same = of[1:] == of[:-1]
     arrays["previous"][ordered[1:][same]] = ordered[:-1][same]
     arrays["following"][ordered[:-1][same]] = ordered[1:][same]
     arrays["lane_nodes"] = ordered.astype(np.int32)
     arrays["lane_ends"] = np.cumsum(np.bincount(of, minlength=len(key))).astype(np.int64)
-    return [(runs[each // (len(agents) + 1)], agents[each % (len(agents) + 1)]) for each in key.tolist()]
+    return [(runs[each // (len(agents) + 1)], agents[each % (len(agents) + 1)] or "") for each in key.tolist()]
 
 
-def _origins(table: pa.Table, run: Numbers, runs: int) -> list[tuple[int | None, int | None]]:
-    time = table["time"].to_numpy()
-    measured = np.asarray(pc.is_valid(_one(table["elapsed_ns"])))
-    start = time - pc.fill_null(_one(table["elapsed_ns"]), 0).to_numpy(zero_copy_only=False)
-    none = (1 << 63) - 1
-    said, least = np.full(runs, none, np.int64), np.full(runs, none, np.int64)
+def _settle_ties(ordered: Numbers, keys: list[Numbers], ids: bytes, ends: Numbers) -> None:
+    """Put what stands at the same place in the order of ids."""
+    tied = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], tied, [False]]).astype(np.int8)))
+    for first, last in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        some = ordered[first : last + 1].tolist()
+        ordered[first : last + 1] = sorted(some, key=lambda node: ids[ends[node] : ends[node + 1]])
+
+
+def _origins(of: dict[str, Numbers], runs: int) -> list[tuple[int | None, int | None]]:
+    time, run, measured = of["time"], of["run"], of["measured"]
+    start = time - of["elapsed"]
+    said, least = np.full(runs, _NO_TIME, np.int64), np.full(runs, _NO_TIME, np.int64)
     np.minimum.at(said, run[measured], start[measured])
     np.minimum.at(least, run[~measured], time[~measured])
     return [
-        (None if a == none else a, None if b == none else b) for a, b in zip(said.tolist(), least.tolist(), strict=True)
+        (None if a == _NO_TIME else a, None if b == _NO_TIME else b)
+        for a, b in zip(said.tolist(), least.tolist(), strict=True)
     ]

@@ -12,13 +12,14 @@ from typing import Any, Final, NamedTuple
 import orjson
 import pyarrow as pa
 
+from whence.causality.graph import span_around
 from whence.event.flat import plain
 from whence.event.kinds import Severity
 from whence.event.model import Event
 from whence.filter.values import json_text
 from whence.otlp.draft import new_event
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the columns, the lists of terms and what stands in them: sidecars of another version are made anew."""
 
 LONG_MAX: Final = (1 << 63) - 1
@@ -50,10 +51,13 @@ SCHEMA: Final = pa.schema(
         ("_process", _TEXT),
         ("_exact", pa.bool_()),
         ("_hash", pa.uint64()),
+        ("_causes", pa.list_(pa.uint64())),
+        ("_around", pa.uint64()),
     ]
 )  # fmt: skip
 """The fields, and: where the event's line is (`_stem`, `_line`) and which event of the line it is (`_nth`); what tells its
-process from others (JSON, or NULL); whether the columns hold the whole event; 64 bits of a digest of its id."""
+process from others (JSON, or NULL); whether the columns hold the whole event; 64 bits of a digest of its id, of each of its
+causes, and of the span it is in (NULL: none)."""
 
 
 PLACE: Final = ("_stem", "_line", "_nth")
@@ -117,6 +121,8 @@ def _batch(
     columns["_process"] = _processes(events, process_of)
     columns["_exact"] = exact
     columns["_hash"] = [hash_of(event.id) for event in events]
+    columns["_causes"] = [[hash_of(cause) for cause in event.caused_by] for event in events]
+    columns["_around"] = [None if (span := span_around(event)) is None else hash_of(span) for event in events]
     return pa.RecordBatch.from_arrays([pa.array(columns[field.name], field.type) for field in SCHEMA], schema=SCHEMA)
 
 
@@ -151,21 +157,21 @@ def _storable(event: Event) -> tuple[Event, bool]:
         _batch([Row(event, 0, 0)], "", lambda _: None, [event], [True])
         return event, True
     except (TypeError, ValueError, OverflowError, pa.ArrowException):
-        facts = {name: _clean(getattr(event, name)) for name in NAMES}
+        facts = {name: clean(getattr(event, name)) for name in NAMES}
         for name in _LONGS:
             if facts[name] is not None:
                 facts[name] = max(min(facts[name], LONG_MAX), -LONG_MAX - 1)
         return new_event(**facts), False
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """A value whose texts UTF-8 can hold: lone surrogates written as escapes."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode() if not value.isascii() else value
     if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
+        return {clean(key): clean(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_clean(item) for item in value)
+        return type(value)(clean(item) for item in value)
     return value
 
 

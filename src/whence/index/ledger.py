@@ -4,9 +4,8 @@ The law: a cache, of the archive's segments as far as they were there; a file th
 is made anew.
 """
 
-import os
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate
@@ -20,16 +19,15 @@ import pyarrow as pa
 from whence.archive import names
 from whence.causality.graph import Graph
 from whence.event.model import Event
-from whence.index.arrays import Stamp, checked, read_arrays, replace_arrays, stamp_of
-from whence.index.causes import COLUMNS, TYPES, Causes, causes_of
-from whence.index.columns import GROWTH, events_of_columns
+from whence.index.arrays import Stamp, checked, read_arrays, replace_arrays, replace_file, stamp_of
+from whence.index.causes import DTYPES, TYPES, Causes, causes_of
+from whence.index.columns import GROWTH, clean, events_of_columns, hash_of
 from whence.index.parts import Identity, Parts
 
-VERSION: Final = 2
+VERSION: Final = 3
 _GROW: Final = 20_000
 _SHARE: Final = 10
 """A graph grows by up to `_GROW` rows (a fifth of a second) and an `_SHARE`th of the archive's; beyond that it is made anew."""
-_DTYPES: Final = {"B": np.uint8, "Q": np.uint64, "q": np.int64, "i": np.int32}
 Numbers = Any
 """A numpy array of one dimension."""
 _ALIKE: Final = {
@@ -45,24 +43,22 @@ class _Ids(Sequence[str]):
     """The nodes' ids, decoded when asked for; new ones are kept beside them."""
 
     def __init__(self, data: Any, ends: Any) -> None:
-        self.data, self.ends = data, ends
+        self._data, self._ends = data, ends
         self._count = len(ends) - 1
         self._more: list[str] = []
 
     def __len__(self) -> int:
         return self._count + len(self._more)
 
-    def raw(self, node: int) -> bytes:
-        """The id as it is stored."""
-        return bytes(self.data[self.ends[node] : self.ends[node + 1]])
-
     def __getitem__(self, node: Any) -> Any:
-        return self.raw(node).decode() if node < self._count else self._more[node - self._count]
+        if node >= self._count:
+            return self._more[node - self._count]
+        return str(self._data[self._ends[node] : self._ends[node + 1]], "utf-8")
 
     def __iter__(self) -> Iterator[str]:
         at = 0
-        for end in self.ends[1:]:
-            yield str(self.data[at:end], "utf-8")
+        for end in self._ends[1:]:
+            yield str(self._data[at:end], "utf-8")
             at = end
         yield from self._more
 
@@ -72,21 +68,18 @@ class _Ids(Sequence[str]):
 
 
 class _Numbers:
-    """The node of each id, by bisection; new ones are kept beside them."""
+    """The node of each id, by the hashes in their order; new ones are kept beside them."""
 
-    def __init__(self, ids: _Ids, by_id: Any) -> None:
-        self._ids, self._by_id = ids, by_id
+    def __init__(self, hashes: Any, nodes: Any) -> None:
+        self._hashes, self._nodes = np.asarray(hashes), nodes
         self._more: dict[str, int] = {}
 
     def get(self, event_id: str, default: int | None = None) -> int | None:
         """The node of an id."""
-        try:
-            wanted = event_id.encode()
-        except UnicodeEncodeError:
-            wanted = event_id.encode("utf-8", "backslashreplace")
-        at = bisect_left(self._by_id, wanted, key=self._ids.raw)
-        if at < len(self._by_id) and self._ids.raw(self._by_id[at]) == wanted:
-            return int(self._by_id[at])
+        wanted = hash_of(event_id if event_id.isascii() else clean(event_id))
+        at = int(np.searchsorted(self._hashes, np.uint64(wanted)))
+        if at < len(self._hashes) and self._hashes[at] == wanted:
+            return int(self._nodes[at])
         return self._more.get(event_id, default)
 
     def __setitem__(self, event_id: str, node: int) -> None:
@@ -102,7 +95,7 @@ class Ledger(Graph):
         self._arrays = arrays
         own: dict[str, Any] = self.__dict__
         own["ids"] = _Ids(ids, arrays["id_ends"])
-        own["_number"] = _Numbers(own["ids"], arrays["by_id"])
+        own["_number"] = _Numbers(arrays["hashes"], arrays["hash_nodes"])
         own["seen"], own["_is_span"] = arrays["seen"], arrays["is_span"]
         own |= {name: arrays[of] for name, of in _ALIKE.items()}
         self._runs = {run: number for number, run in enumerate(header["runs"])}
@@ -156,11 +149,13 @@ class Ledger(Graph):
         at: Numbers = np.searchsorted(stored, hashes)
         there = at < len(stored)
         there[there] = stored[at[there]] == hashes[there]
+        known = nodes[at[there]]
+        known = known[np.asarray(self._arrays["seen"])[known] != 0]
         if not self._grown:
-            return nodes[at[there]]
+            return known
         grown = {hash: node for node, hash in self._grown_hashes.items()}
-        late = [grown[hash] for hash in hashes[~there].tolist() if hash in grown]
-        return np.concatenate([nodes[at[there]], np.array(late, np.int32)])
+        late = [grown[hash] for hash in hashes.tolist() if hash in grown]
+        return np.concatenate([known, np.array(late, np.int32)])
 
     def grow(self, part: Identity, batches: Iterable[pa.RecordBatch]) -> None:
         """Add the rows of a segment that follow on those which are in the graph, as batches of `GROWTH`."""
@@ -221,7 +216,7 @@ def _identity(part: Sequence[Any]) -> Identity:
 
 def _made(parts: Parts) -> tuple[dict[str, Any], Causes]:
     """The graph of everything as it is now, and the header of its file."""
-    causes = causes_of(parts.table(COLUMNS))
+    causes = causes_of(parts.columns)
     said = {name: getattr(causes, name) for name in ("runs", "processes", "lanes", "origins")}
     of = [(part.segment.stem, part.source, part.rows) for part in parts.parts]
     return {"version": VERSION, "parts": of, **said}, causes
@@ -237,9 +232,7 @@ def _save(root: Path, header: dict[str, Any], arrays: dict[str, Any]) -> None:
     path, note = root / names.CAUSES, root / names.CAUSES_NOTE
     replace_arrays(path, header, arrays)
     stamp = stamp_of(path)
-    temporary = note.with_name(f"{note.name}.{os.getpid()}{names.TEMPORARY}")
-    temporary.write_bytes(orjson.dumps(list(stamp)))
-    temporary.rename(note)
+    replace_file(note, orjson.dumps(list(stamp)))
 
 
 def _load(root: Path) -> Ledger | None:
@@ -283,7 +276,7 @@ def bring_up_to_date(ledger: Ledger | None, parts: Parts) -> Ledger:
 
 
 def _typed(name: str, array: Any) -> Any:
-    return array if isinstance(array, bytes) else np.asarray(array, _DTYPES[TYPES[name]])
+    return array if isinstance(array, bytes) else np.asarray(array, DTYPES[TYPES[name]])
 
 
 def _fits(ledger: Ledger, parts: Parts) -> bool:

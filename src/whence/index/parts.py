@@ -4,7 +4,7 @@ The law: what was decoded once is not decoded again while this lives. A row's nu
 lines, stays the same from its first sight in the tail to the sealed sidecar.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -178,10 +178,10 @@ class Parts:
         """What no sidecar covers."""
         return pa.Table.from_batches([batch for part in self.parts for batch in part.tail], SCHEMA)
 
-    def table(self, columns: Sequence[str]) -> pa.Table:
+    def columns(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Some columns of everything, in reading order."""
-        batches: Iterable[pa.RecordBatch] = (batch for part in self.parts for batch in part.columns(columns))
-        return pa.Table.from_batches(batches, pa.schema([SCHEMA.field(name) for name in columns]))
+        for part in self.parts:
+            yield from part.columns(columns)
 
     def _part(self, segment: Segment, known: Part | None) -> Part:
         if known and known.note and known.note.sealed:

@@ -18,7 +18,7 @@ from whence.archive.folder import sync_folder_at
 from whence.archive.reader import Segment
 from whence.archive.scan import Problem
 from whence.errors import DataError
-from whence.index.arrays import Stamp, checked
+from whence.index.arrays import Stamp, checked, replace_file
 from whence.index.columns import VERSION
 
 
@@ -131,12 +131,5 @@ def write_note(segment: Segment, note: Note) -> None:
     text = orjson.dumps(
         {name: tuple(value) if isinstance(value, Stamp) else value for name, value in asdict(note).items()}
     )
-    path = note_path(segment)
-    temporary = path.with_name(path.name + names.TEMPORARY)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, names.FILE_MODE)
-    with os.fdopen(fd, "wb") as file:
-        file.write(f"{zlib.crc32(text):08x}\n".encode() + text)
-        file.flush()
-        os.fsync(fd)
-    temporary.rename(path)
-    sync_folder_at(path.parent)
+    replace_file(note_path(segment), f"{zlib.crc32(text):08x}\n".encode() + text)
+    sync_folder_at(segment.base.parent)

@@ -84,10 +84,7 @@ class TermsBuilder:
         memo = self._memo if len(self._memo) < 1 << 16 else {}
         self._memo = memo
         for name in VALUES:
-            column = batch.column(name)
-            if name == "caused_by":
-                column = pc.list_flatten(column)
-            for value in pc.unique(column).to_pylist():
+            for value in pc.unique(batch.column(name)).to_pylist():
                 if value is not None:
                     key = memo.get((name, value))
                     if key is None:
