@@ -101,7 +101,7 @@ class _Rows:
             for name, array in found.items():
                 gathered.setdefault(name, []).append(array)
             self.ids.append(batch.column("id"))
-        self.arrays = {name: np.concatenate(pieces) for name, pieces in gathered.items()}
+        self.arrays = {name: np.concatenate(gathered.pop(name)) for name in list(gathered)}
         self.runs, self.processes, self.agents = (list(codes.number) for codes in (runs, processes, agents))
 
 
@@ -154,6 +154,14 @@ def causes_of(read: Read) -> Causes:
     return Causes(arrays, ids, rows.runs, processes, lanes, _origins(of, len(rows.runs)))
 
 
+def among(hashes: Numbers, ordered: Numbers) -> Numbers:
+    """Which of some hashes are among others, which are in ascending order: a mask."""
+    if not len(ordered):
+        return np.zeros(len(hashes), bool)
+    at = np.minimum(np.searchsorted(ordered, hashes), len(ordered) - 1)
+    return ordered[at] == hashes
+
+
 def _ids(
     texts: list[pa.Array], counts: Numbers, node: Numbers, arrays: dict[str, Numbers], read: Read
 ) -> tuple[bytes, Numbers]:
@@ -174,17 +182,19 @@ def _ids(
 def _names(read: Read, hashes: Numbers) -> list[str]:
     """The texts that have these hashes: of causes, and of spans that events are in."""
     wanted = dict.fromkeys(hashes.tolist(), "")
+    ordered = np.sort(hashes)
     for batch in read([*_NAMES, "_causes", "_around"]) if wanted else ():
-        flat = np.asarray(pc.list_flatten(batch.column("_causes")))
-        for at in np.flatnonzero(np.isin(flat, hashes)).tolist():
-            wanted[int(flat[at])] = pc.list_flatten(batch.column("caused_by"))[at].as_py()
-        around = np.asarray(pc.fill_null(batch.column("_around"), 0))
-        valid = np.asarray(pc.is_valid(batch.column("_around")))
-        for at in np.flatnonzero(np.isin(around, hashes) & valid).tolist():
-            if not wanted[int(around[at])]:
-                inner = "parent_span_id" if batch.column("signal")[at].as_py() == "span" else "span_id"
-                trace, span = (batch.column(name)[at].as_py() for name in ("trace_id", inner))
-                wanted[int(around[at])] = span_id_of(trace, span)
+        flat = pc.list_flatten(batch.column("_causes"))
+        told = among(np.asarray(flat), ordered)
+        texts = pc.list_flatten(batch.column("caused_by")).filter(pa.array(told)).to_pylist()
+        wanted.update(zip(flat.filter(pa.array(told)).to_pylist(), texts, strict=True))
+        around = pc.fill_null(batch.column("_around"), 0)
+        within = among(np.asarray(around), ordered) & np.asarray(pc.is_valid(batch.column("_around")))
+        if within.any():
+            some = batch.filter(pa.array(within))
+            inner = pc.if_else(pc.equal(some["signal"], "span"), some["parent_span_id"], some["span_id"])
+            spans = map(span_id_of, some["trace_id"].to_pylist(), inner.to_pylist())
+            wanted.update(zip(some["_around"].to_pylist(), spans, strict=True))
     return list(wanted.values())
 
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from whence.filter.needs import ANYTHING, Need
 from whence.filter.sql import Sql
+from whence.index.causes import among
 from whence.index.columns import NAMES, READ, SCHEMA
 from whence.index.parts import Identity, Parts
 from whence.index.store import table_of
@@ -142,7 +143,7 @@ def matching(
     needed = list(dict.fromkeys([*columns, *asked, *(["_hash"] if where.marks else [])]))
     table = blocks.table(chosen, needed)
     for number, hashes in enumerate(where.marks, 1):
-        table = table.append_column(f"_mark{number}", pa.array(_among(table["_hash"].to_numpy(), hashes)))
+        table = table.append_column(f"_mark{number}", pa.array(among(table["_hash"].to_numpy(), hashes)))
     session.register("_walked", table)
     try:
         shown = ", ".join(f'"{name}"' for name in (*columns, *_PLACE))
@@ -155,13 +156,6 @@ def columns_in(text: str) -> list[str]:
     """The fields that SQL of ours names."""
     words = set(_NAME.findall(text))
     return [name for name in NAMES if name in words]
-
-
-def _among(hashes: Numbers, sorted_hashes: Numbers) -> Numbers:
-    if not len(sorted_hashes):
-        return np.zeros(len(hashes), bool)
-    at = np.minimum(np.searchsorted(sorted_hashes, hashes), len(sorted_hashes) - 1)
-    return sorted_hashes[at] == hashes
 
 
 def in_time(

@@ -139,15 +139,22 @@ def ids_of(engine: "Engine", tree: Filter) -> frozenset[str]:
     return frozenset(id for (id,) in _Asked(engine, tree, Clock(None)).rows("SELECT id FROM _all WHERE {where}"))
 
 
-def reach_of(engine: "Engine", tree: Filter, start_of: StartOf) -> Reach:
-    """How far the events that match reach. Raises FilterError."""
-    asked = _Asked(engine, tree, Clock(None))
-    runs = [run for (run,) in asked.rows("SELECT DISTINCT run FROM _all WHERE {where} LIMIT 2")]
-    if len(runs) != 1:
-        return Reach(runs)
-    elapsed = f"coalesce(elapsed_ns, time - {start_of(runs[0])})"
-    ((least, most),) = asked.rows(f"SELECT min({elapsed}), max({elapsed}) FROM _all WHERE {{where}}")
-    return Reach(runs, least or 0, most or 0)
+def reach_of(engine: "Engine", tree: Filter, start_of: StartOf, *, timeout: float | None = None) -> Reach | None:
+    """How far the events that match reach; None where that took longer than `timeout` seconds. Raises FilterError."""
+    clock = Clock(timeout)
+    clock.start()
+    try:
+        asked = _Asked(engine, tree, clock)
+        runs = [run for (run,) in asked.rows("SELECT DISTINCT run FROM _all WHERE {where} LIMIT 2")]
+        if len(runs) != 1:
+            return Reach(runs)
+        elapsed = f"coalesce(elapsed_ns, time - {start_of(runs[0])})"
+        ((least, most),) = asked.rows(f"SELECT min({elapsed}), max({elapsed}) FROM _all WHERE {{where}}")
+        return Reach(runs, least or 0, most or 0)
+    except duckdb.InterruptException:
+        return None
+    finally:
+        clock.stop()
 
 
 class _Asked:
