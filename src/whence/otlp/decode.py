@@ -79,27 +79,37 @@ def decode(data: Mapping[str, Any] | bytes, place: Place) -> Decoded:
     `place` gives log records without an id of their own one that stays the same wherever the line is kept.
     Raises DataError for what is not an OTLP JSON object at all.
     """
+    events: list[Event] = []
+    bad: list[str] = []
+    for found in decode_each(data, place, bad):
+        events += found
+    return Decoded(events, bad)
+
+
+def decode_each(data: Mapping[str, Any] | bytes, place: Place, bad: list[str]) -> Iterator[list[Event]]:
+    """The events of each record of a line, in its order; none for one that cannot be read, which `bad` then names.
+
+    Of metrics, nothing. Raises DataError as `decode`.
+    """
     if isinstance(data, bytes):
         data = parse_line(data)
     if not isinstance(data, Mapping):
         raise DataError("not OTLP: expected a JSON object")
     signal = signal_of(data)
-    events: list[Event] = []
-    bad: list[str] = []
-    if signal != "metrics":
-        levels = (
-            ("resourceLogs", "scopeLogs", "logRecords")
-            if signal == "logs"
-            else ("resourceSpans", "scopeSpans", "spans")
-        )
-        read, what = (_log_event, "log record") if signal == "logs" else (_span_events, "span")
-        for records, first, around in _groups(data, levels, place, bad):
-            for n, record in enumerate(records, first):
-                try:
-                    events += read(record, around, n)
-                except BROKEN as cause:
-                    bad.append(f"cannot read {what} {n}: {cause}")
-    return Decoded(events, bad)
+    if signal == "metrics":
+        return
+    levels = (
+        ("resourceLogs", "scopeLogs", "logRecords") if signal == "logs" else ("resourceSpans", "scopeSpans", "spans")
+    )
+    read, what = (_log_event, "log record") if signal == "logs" else (_span_events, "span")
+    for records, first, around in _groups(data, levels, place, bad):
+        for n, record in enumerate(records, first):
+            try:
+                found = read(record, around, n)
+            except BROKEN as cause:
+                bad.append(f"cannot read {what} {n}: {cause}")
+                found = []
+            yield found
 
 
 def _groups(
