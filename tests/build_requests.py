@@ -76,22 +76,17 @@ def _id(name: str, right: bool, needed: bool) -> st.SearchStrategy[bytes]:
 
 def _fill(draw: st.DrawFn, message: Any, right: bool, deep: int) -> None:
     of: Descriptor = message.DESCRIPTOR
-    span = of.full_name.endswith(".Span")
-    taken = set()
-    fields = list(of.fields)
-    for field in draw(st.permutations(fields)) if any(field.containing_oneof for field in fields) else fields:
-        choice = field.containing_oneof
-        if choice is not None and choice.name in taken:
-            continue
+    span, value = of.full_name.endswith(".Span"), of.name == "AnyValue"
+    fields = [field for field in of.fields if field.containing_oneof is None or len(field.containing_oneof.fields) == 1]
+    for choice in of.oneofs:
+        if len(choice.fields) > 1 and (draw(st.integers(0, 9)) < 9):
+            members = [field for field in choice.fields if deep > 0 or not value or field.message_type is None]
+            fields.append(draw(st.sampled_from(members)))
+    for field in fields:
         needed = span and field.name in ("trace_id", "span_id")
-        envelope = field.name in _ENVELOPES
-        if deep <= 0 and field.message_type is not None and of.name == "AnyValue":
-            continue
-        if not (needed or envelope or draw(st.integers(0, 9)) < (7 if choice is None else 5)):
-            continue
-        if choice is not None:
-            taken.add(choice.name)
-        _set(draw, message, field, right, deep - (of.name == "AnyValue"), needed)
+        chosen = field.containing_oneof is not None and len(field.containing_oneof.fields) > 1
+        if needed or chosen or field.name in _ENVELOPES or draw(st.integers(0, 9)) < 7:
+            _set(draw, message, field, right, deep - value, needed)
 
 
 def _set(draw: st.DrawFn, message: Any, field: FieldDescriptor, right: bool, deep: int, needed: bool) -> None:

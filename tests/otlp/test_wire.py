@@ -124,10 +124,11 @@ def test_the_requests_tried_reach_every_field_of_the_schema() -> None:
     """A newer schema is tested as soon as it is installed."""
     reached: set[tuple[str, str]] = set()
 
-    @settings(FEW, derandomize=True, max_examples=100)
-    @given(st.one_of([requests(signal) for signal in SIGNALS]))
-    def reach(message: Any) -> None:
-        _fields_in(message, reached)
+    @settings(FEW, derandomize=True, max_examples=60)
+    @given(st.tuples(*map(requests, SIGNALS)))
+    def reach(messages: Any) -> None:
+        for message in messages:
+            _fields_in(message, reached)
 
     reach()
     all_fields = {(message.name, field.name) for message in SCHEMA.values() for field in message.fields}

@@ -99,23 +99,28 @@ _METRIC: Final = LEVELS["metrics"].record
 
 
 def _put_logs(sheet: Sheet, records: Iterable[Any], limits: Limits) -> None:
+    depth = limits.depth
+    data, times = [], []
     for record in records:
         try:
-            data = _LOG(record, limits.depth).encode()
+            text = _LOG(record, depth).encode()
         except TooDeepError:
             sheet.reject(reasons.DEEP)
             continue
         if wrong := reasons.wrong_log(len(record.trace_id), len(record.span_id)):
             sheet.reject(wrong)
             continue
-        time = record.time_unix_nano or record.observed_time_unix_nano
-        sheet.add(data, time, time)
+        data.append(text)
+        times.append(record.time_unix_nano or record.observed_time_unix_nano)
+    sheet.add_all(data, times)
 
 
 def _put_spans(sheet: Sheet, spans: Iterable[Any], limits: Limits) -> None:
+    depth = limits.depth
+    data, times = [], []
     for span in spans:
         try:
-            data = _SPAN(span, limits.depth).encode()
+            text = _SPAN(span, depth).encode()
         except TooDeepError:
             sheet.reject(reasons.DEEP)
             continue
@@ -123,8 +128,9 @@ def _put_spans(sheet: Sheet, spans: Iterable[Any], limits: Limits) -> None:
         if wrong := reasons.wrong_span(span.trace_id, span.span_id, len(span.parent_span_id), links):
             sheet.reject(wrong)
             continue
-        time = span.start_time_unix_nano
-        sheet.add(data, time, time)
+        data.append(text)
+        times.append(span.start_time_unix_nano)
+    sheet.add_all(data, times)
 
 
 class MetricKind(NamedTuple):

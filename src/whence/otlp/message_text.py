@@ -6,6 +6,7 @@ integers are text, ids hex, other bytes base64, enums numbers. Doubles have the 
 
 import base64
 from collections.abc import Callable, Iterable, Iterator
+from struct import unpack
 from typing import Any, Final
 
 import orjson
@@ -26,7 +27,7 @@ class TooDeepError(Exception):
     """Values inside values, beyond the levels asked for."""
 
 
-def number(value: float) -> str:
+def double_text(value: float) -> str:
     """The JSON of a double, as `orjson` writes it, quicker where Python's own digits are the same."""
     if 1e-4 <= value < 1e16 or -1e16 < value <= -1e-4:
         return repr(value)
@@ -53,22 +54,81 @@ def pairs(written: Iterable[bytes], depth: int, seen: Callable[[bytes], str | No
 
 
 def _new_pair(pair: bytes, depth: int) -> str:
-    try:
-        opened = KeyValue.FromString(pair)
-    except DecodeError as cause:
-        raise DataError(f"cannot read an attribute: {cause}; send a protobuf KeyValue") from None
-    text = pair_text(opened, depth)
-    if len(pair) <= _SHORT and not (opened.value.HasField("array_value") or opened.value.HasField("kvlist_value")):
+    text = _short_pair(pair) or _any_pair(pair, depth)
+    if len(pair) <= _SHORT and 'Value":{' not in text:  # a list or map may be too deep for somebody else's limit
         if len(_seen) >= _KEPT:
             _seen.clear()
         _seen[pair] = text
     return text
 
 
+_KEY: Final = 0x0A
+_VALUE: Final = 0x12
+_TEXT: Final = 0x0A
+_WHOLE: Final = 0x18
+_DOUBLE: Final = 0x21
+"""Tags on the wire: KeyValue's fields 1 and 2, and AnyValue's 1, 3 and 4."""
+
+
+def _short_pair(pair: bytes) -> str | None:
+    """The JSON of an attribute as nearly all are: a key, then a text, number or double, all of it below 128 bytes.
+
+    None for any other, and for what is no UTF-8: the protobuf library reads those.
+    """
+    size = len(pair)
+    if not (size > 5 and pair[0] == _KEY and (at := pair[1] + 2) < 130 and at + 4 <= size):
+        return None
+    rest = size - at - 2
+    if not (pair[at] == _VALUE and pair[at + 1] == rest < 128):
+        return None
+    try:
+        kind = pair[at + 2]
+        if kind == _TEXT and pair[at + 3] == rest - 2:
+            return f'{_head(pair[:at])}"stringValue":{quote(str(pair[at + 4 :], "utf-8"))}}}}}'
+        if kind == _WHOLE and rest < 10 and (number := _from_varint(pair[at + 3 :])) is not None:
+            return f'{_head(pair[:at])}"intValue":"{number}"}}}}'
+        if kind == _DOUBLE and rest == 9:
+            return f'{_head(pair[:at])}"doubleValue":{double_text(*unpack("<d", pair[at + 3 :]))}}}}}'
+    except UnicodeDecodeError:
+        pass
+    return None
+
+
+def _from_varint(written: bytes) -> int | None:
+    """The number that these bytes are, if they are one varint."""
+    number = shift = 0
+    for byte in written:
+        number |= (byte & 127) << shift
+        shift += 7
+    return number if written[-1] < 128 and (len(written) == 1 or min(written[:-1]) > 127) else None
+
+
+_heads: dict[bytes, str] = {}
+"""What stands before the value of an attribute, by the bytes of its key."""
+
+
+def _head(key: bytes) -> str:
+    if found := _heads.get(key):
+        return found
+    name = str(key[2:], "utf-8")
+    text = (f'{{"key":{quote(name)},' if name else "{") + '"value":{'
+    if len(_heads) >= _KEPT:
+        _heads.clear()
+    _heads[key] = text
+    return text
+
+
+def _any_pair(pair: bytes, depth: int) -> str:
+    try:
+        return pair_text(KeyValue.FromString(pair), depth)
+    except DecodeError as cause:
+        raise DataError(f"cannot read an attribute: {cause}; send a protobuf KeyValue") from None
+
+
 # --- functions for each type of message -----------------------------------------------------------------------------------
 
 _ONE: Final = {
-    "double": "number(v)",
+    "double": "double_text(v)",
     "int64": "f'\"{v}\"'",
     "uint64": "f'\"{v}\"'",
     "fixed64": "f'\"{v}\"'",
@@ -172,7 +232,7 @@ def _source() -> Iterator[str]:
 
 def _made() -> dict[str, Any]:
     found: dict[str, Any] = {
-        "number": number,
+        "double_text": double_text,
         "quote": quote,
         "base64_text": base64_text,
         "pairs": pairs,

@@ -15,6 +15,8 @@ EXEMPLAR: Final = "with an exemplar whose traceId or spanId has a wrong length"
 
 _TRACE: Final = 16
 _SPAN: Final = 8
+_NO_TRACE: Final = bytes(_TRACE)
+_NO_SPAN: Final = bytes(_SPAN)
 
 Lengths = tuple[int, int]
 """Bytes of a trace id and of a span id; 0 where there is none."""
@@ -29,9 +31,9 @@ def wrong_log(trace_id: int, span_id: int) -> str | None:
 
 def wrong_span(trace_id: bytes, span_id: bytes, parent_id: int, links: Iterable[Lengths]) -> str | None:
     """What is wrong with the ids of a span. It needs its own two; its parent's, given by length, and its links' it does not."""
-    if len(trace_id) != _TRACE or not any(trace_id):
+    if len(trace_id) != _TRACE or trace_id == _NO_TRACE:
         return TRACE_ID
-    if len(span_id) != _SPAN or not any(span_id):
+    if len(span_id) != _SPAN or span_id == _NO_SPAN:
         return SPAN_ID
     if parent_id not in (0, _SPAN):
         return PARENT_ID

@@ -4,7 +4,7 @@ The law: pure arithmetic on text that is already written; no record is looked in
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from whence.otlp.encode import Line, Shape
@@ -72,15 +72,26 @@ class Sheet:
             self._close()
         if self._count and self._size + size + self._missing() > self._limits.line_bytes:
             self._close()
-        if self._records is None:
-            self._size += self._missing()
-            self._open()
-        self._records.append(data)  # type: ignore[union-attr]  # opened above
-        self._size += size
+        self._put([data], size)
         self._count += records
-        if first and (first < self._first or not self._first):
-            self._first = first
-        self._last = max(self._last, last)
+        self._span((first, last))
+
+    def add_all(self, data: list[bytes], times: list[int]) -> None:
+        """The JSON of records of the present scope, and the time of each: as many as a line holds at once."""
+        limits = self._limits
+        start = 0
+        while start < len(data):
+            until = start + max(1, limits.records_per_line - self._count)
+            chunk = data[start:until]
+            size = sum(map(len, chunk)) + len(chunk)
+            if self._count < limits.records_per_line and self._size + self._missing() + size <= limits.line_bytes:
+                self._put(chunk, size)
+                self._count += len(chunk)
+                self._span(times[start:until])
+            else:
+                for one, time in zip(chunk, times[start:until], strict=True):
+                    self.add(one, time, time)
+            start = until
 
     def add_points(self, around: Ends, points: Iterable[tuple[bytes, int]]) -> None:
         """The JSON and time of each data point of a metric; one too long for a line is written as several of its name."""
@@ -124,12 +135,25 @@ class Sheet:
         size = len(self._scope.head) + len(self._scope.tail) + 1
         return size if self._named else size + len(self._resource.head) + len(self._resource.tail) + 1
 
-    def _open(self) -> None:
-        if not self._named:
-            self._resources.append((self._resource, []))
-            self._named = True
-        self._records = []
-        self._resources[-1][1].append((self._scope, self._records))
+    def _put(self, data: list[bytes], size: int) -> None:
+        """Put records into the present line, which may not name their scope yet."""
+        records = self._records
+        if records is None:
+            self._size += self._missing()
+            if not self._named:
+                self._resources.append((self._resource, []))
+                self._named = True
+            records = self._records = []
+            self._resources[-1][1].append((self._scope, records))
+        records += data
+        self._size += size
+
+    def _span(self, times: Sequence[int]) -> None:
+        """The line holds records of these times."""
+        first = min(filter(None, times), default=0)
+        if first and (first < self._first or not self._first):
+            self._first = first
+        self._last = max(self._last, *times)
 
     def _close(self) -> None:
         inside = b",".join(

@@ -64,7 +64,7 @@ def _whole(least: int, most: int, name: str) -> Callable[[Any, str], int]:
             number = value
         elif kind is str:
             number = _whole_text(value, expected, place)
-        elif kind is float and value.is_integer() and -_ROUNDED < value:
+        elif kind is float and value.is_integer() and value > -_ROUNDED:
             number = int(value)
         else:
             raise WrongError(expected, value, place)
