@@ -49,7 +49,7 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if value is None and "or_never" in str(field.metadata):
         return "`never`"
-    if value is None or value in ({}, ()):
+    if value is None or value in ({}, ()) or isinstance(value, BaseModel):
         return ""
     if isinstance(value, Enum):
         return f"`{value.name.lower()}`"

@@ -13,10 +13,9 @@ from build import an_archive, an_event
 from build_archive import TORTURE, a_line, some_lines, write_archive
 from whence.archive import names
 from whence.archive.encrypt import VARIABLE
+from whence.archive.holds import Holds, held_by
 from whence.archive.reader import Archive
 from whence.archive.recovery import recover
-from whence.archive.removal import held_by
-from whence.archive.retention import Holds
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.cli.app import call

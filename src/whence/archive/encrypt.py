@@ -50,7 +50,7 @@ class Envelope:
     """Of the encrypted file; so is `sha256`, in hex."""
     sha256: str
     holds: str
-    """The longest-lived kind of event in it, for retention: a `retention.Holds`."""
+    """The longest-lived kind of event in it, for retention: a `holds.Holds`."""
     version: int = VERSION
 
     @property

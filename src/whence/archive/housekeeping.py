@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from whence.archive import names
 from whence.archive.encrypt import encrypt_segment
 from whence.archive.folder import make_folders, open_group, probe
+from whence.archive.holds import held_by
 from whence.archive.journal import Journal
 from whence.archive.names import WARN_SECONDS
 from whence.archive.reader import Segment
 from whence.archive.recovery import recover, recover_segment
-from whence.archive.removal import held_by
 from whence.archive.seal import compress_segment, read_plain, read_seal, seal_segment
 from whence.archive.segment import OpenSegment
 from whence.archive.terms import earliest, explain

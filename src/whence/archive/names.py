@@ -25,8 +25,11 @@ TEMPORARY: Final = ".tmp"
 INDEX: Final = ".index.parquet"
 INDEX_TERMS: Final = ".index.terms"
 INDEX_NOTE: Final = ".index.note"
+INDEX_HOLDS: Final = ".index.holds"
 """A cache beside the segment and what it covers: deleted with it, or at any time, and made again when it is needed."""
-SIDECAR: Final = tuple(name + part for name in (INDEX_NOTE, INDEX, INDEX_TERMS) for part in ("", TEMPORARY))
+SIDECAR: Final = tuple(
+    name + part for name in (INDEX_NOTE, INDEX, INDEX_TERMS, INDEX_HOLDS) for part in ("", TEMPORARY)
+)
 """Whatever of the cache may stand beside a segment, what is being made included."""
 REMOVED: Final = ".gone"
 """The tombstone of a segment that retention removed. Not JSON by its name, so that no reader takes it for lines."""

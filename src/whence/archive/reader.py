@@ -233,14 +233,18 @@ Seen = dict[tuple[str, str], tuple[Stem | None, list[str]]]
 
 
 def list_segments(root: Path, only: str | None = None) -> list[Segment]:
-    """Every file of lines below a directory at any depth, or the one file `only` in it; in reading order."""
+    """Every file of lines below a directory at any depth, or the one file `only` in it; in reading order.
+
+    A segment of which a removal that was cut off has left only the seal is none.
+    """
     seen: Seen = {}
     _list(root, only, seen)
     if only is None and _has_gap(seen):
         # A directory is not read in one instant: a segment begun meanwhile may be missed and the one after it found.
         _list(root, only, seen)
     segments = [Segment(root, group, stem, name, tuple(endings)) for (group, stem), (name, endings) in seen.items()]
-    return sorted(segments, key=lambda segment: segment.order)
+    there = [one for one in segments if one.endings or not one._path(names.REMOVED).exists()]
+    return sorted(there, key=lambda segment: segment.order)
 
 
 def _has_gap(seen: Seen) -> bool:

@@ -17,9 +17,9 @@ import orjson
 from whence.archive import names
 from whence.archive.encrypt import check_recipients, encrypt_segment, finish_encryptions
 from whence.archive.folder import open_group, sync_file, write_whole
+from whence.archive.holds import held_by
 from whence.archive.names import Stem, parse_file, parse_stem
 from whence.archive.reader import Segment
-from whence.archive.removal import held_by
 from whence.archive.seal import (
     Seal,
     compress_segment,

@@ -5,7 +5,6 @@ and the tombstone before the first file goes.
 """
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,11 +15,10 @@ from typing import Final, NamedTuple
 import orjson
 
 from whence.archive import names
-from whence.archive.encrypt import read_envelope
 from whence.archive.folder import open_group
-from whence.archive.reader import Segment, StoredLine, list_segments
-from whence.archive.retention import Holding, Holds, Plan, Policy, Removal, plan
-from whence.archive.scan import Problem
+from whence.archive.holds import held_in
+from whence.archive.reader import Segment, list_segments
+from whence.archive.retention import Holding, Plan, Policy, Removal, plan
 from whence.archive.seal import Seal, lock, read_seal
 from whence.archive.terms import explain
 from whence.archive.tombstone import (
@@ -34,16 +32,9 @@ from whence.archive.tombstone import (
 from whence.errors import DataError, NotFoundError
 from whence.event import names as attributes
 from whence.event.kinds import Kind, Severity
-from whence.event.model import Event
-from whence.otlp.decode import events_of
 from whence.otlp.encode import Line
 from whence.otlp.value import any_value
 
-_AUDIT: Final = attributes.AUDIT.encode()
-_PERHAPS_ERROR: Final = re.compile(
-    rb'"severityNumber"\s*:\s*"?(?:1[7-9]|2[0-4])|"code"\s*:\s*"?[2S]|"severityText"|"exception"|SEVERITY_NUMBER'
-)
-"""What a line with an error in it cannot be without; only such lines are decoded."""
 _NAMED: Final = 1_000
 """Files named in the event that records a removal; of more only the count is given (each has its tombstone)."""
 
@@ -86,7 +77,8 @@ def _holding(segment: Segment) -> Holding | None:
 
 
 def settled_plan(directory: Path, policy: Policy, now: int, *, even_most: bool = False) -> Plan:
-    """The plan for an archive; each segment that might go is read once to know what it holds. Raises NotFoundError."""
+    """The plan for an archive; each segment that might go is looked at, to know what it holds. Raises NotFoundError."""
+    rules = policy.rules()
     found = {holding.label: (holding, segment) for holding, segment in survey(directory)}
     while True:
         planned = plan([holding for holding, _ in found.values()], policy, now, even_most=even_most)
@@ -95,32 +87,7 @@ def settled_plan(directory: Path, policy: Policy, now: int, *, even_most: bool =
             return planned
         for label in unread:
             holding, segment = found[label]
-            found[label] = replace(holding, holds=held_by(segment)), segment
-
-
-def held_by(segment: Segment) -> Holds:
-    """The longest-lived kind of event in a segment; what cannot be read counts as audit events, which stay longest."""
-    with suppress(DataError, OSError):
-        envelope = read_envelope(segment.base)
-        if envelope and names.ENCRYPTED in segment.endings:
-            return Holds(envelope.holds)
-    problems: list[Problem] = []
-    held = Holds.EVENTS
-    for line in segment.lines(problems):
-        suspect = _AUDIT in line.data or (held is Holds.EVENTS and _PERHAPS_ERROR.search(line.data))
-        for event in _events(line) if suspect else ():
-            if event.attributes.get(attributes.AUDIT) is True:
-                return Holds.AUDIT
-            if event.severity is not None and event.severity >= Severity.ERROR:
-                held = Holds.ERRORS
-    return Holds.AUDIT if any(problem.kind != "bad line" for problem in problems) else held
-
-
-def _events(line: StoredLine) -> list[Event]:
-    try:
-        return events_of(line.data, line.place)
-    except DataError:
-        return []
+            found[label] = replace(holding, holds=held_in(segment, rules)), segment
 
 
 def remove(

@@ -1,33 +1,49 @@
 """What of an archive is kept how long, as a plan: which segments go, and why. Nothing is removed here.
 
 The law: pure. A segment goes whole or not at all, so it stays as long as its longest-lived event needs; one that is not
-sealed never goes. Age counts from the later of the last event's time and the time the segment was begun, so that what was
-imported yesterday is a day old.
+sealed never goes. An audit event is never kept for less than the audit days, whatever other rules say. Age counts from the
+later of the last event's time and the time the segment was begun, so that what was imported yesterday is a day old.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
+
+from whence.event import names
+from whence.event.kinds import Severity
+from whence.event.model import Event
 
 DAY: Final = 86_400 * 10**9
+AUDIT: Final = f'attributes."{names.AUDIT}" = true'
+ERRORS: Final = "severity >= ERROR"
+OTHERS: Final = "(all others)"
+"""Events that no rule names. No text of a filter."""
 
 
-class Holds(StrEnum):
-    """The longest-lived kind of event in a segment."""
+class Rule(NamedTuple):
+    """Events that match are kept for `days`. `text` is the canonical text of the filter that `matches` answers."""
 
-    EVENTS = "events"
-    ERRORS = "errors"
-    """At least one of severity ERROR or worse."""
-    AUDIT = "audit"
-    """At least one audit event. What could not be read is taken for it."""
+    text: str
+    days: float
+    matches: Callable[[Event], bool | None]
+
+
+def is_audit(event: Event) -> bool:
+    """Whether an event matches `AUDIT`."""
+    return event.attributes.get(names.AUDIT) is True
+
+
+def is_error(event: Event) -> bool:
+    """Whether an event matches `ERRORS`."""
+    return event.severity is not None and event.severity >= Severity.ERROR
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How long events are kept, in days, and how much of them: None is no bound.
 
+    `keep`: rules that are asked before the one for errors, in this order; the first that matches decides about an event.
     `run_events` and `run_bytes` bound each run (a group of files), `total_bytes` the archive, in bytes on disk; the oldest
     segments go first. No bound removes audit events before their time; errors it does.
     """
@@ -38,10 +54,29 @@ class Policy:
     run_events: int | None = None
     run_bytes: int | None = None
     total_bytes: int | None = None
+    keep: tuple[Rule, ...] = ()
 
-    def life(self, holds: Holds) -> float:
-        """Days."""
-        return {Holds.EVENTS: self.days, Holds.ERRORS: self.error_days, Holds.AUDIT: self.audit_days}[holds]
+    def rules(self) -> tuple[Rule, ...]:
+        """Every rule in the order in which they are asked, those for audit events and errors among them."""
+        return (Rule(AUDIT, self.audit_days, is_audit), *self.keep, Rule(ERRORS, self.error_days, is_error))
+
+    def keeper(self, holds: Collection[str] | None) -> tuple[str, float]:
+        """The rule's text and the days of the longest-lived event in a segment that holds these; of one that was not looked
+        at yet, of the shortest-lived that could be in it."""
+        lives = {OTHERS: self.days}
+        for rule in self.rules():
+            lives.setdefault(rule.text, rule.days)
+        if holds is None:
+            return min(lives.items(), key=lambda one: one[1])
+        known = [(text, lives.get(text, self.days)) for text in holds]
+        return max(known, key=lambda one: one[1], default=(OTHERS, self.days))
+
+
+def deciding(event: Event, rules: Sequence[Rule]) -> Iterator[str]:
+    """The texts of the rules that say how long an event is kept: the first that matches it, `OTHERS` where none does; an
+    audit event's rule never stands alone before another one that would keep it longer."""
+    found = [rule.text for rule in rules if rule.matches(event)]
+    yield from found[: 2 if found[:1] == [AUDIT] else 1] or (OTHERS,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +89,8 @@ class Holding:
     records: int
     bytes: int
     sealed: bool
-    holds: Holds | None = None
-    """None: not looked at yet, and for the plan the shortest-lived."""
+    holds: frozenset[str] | None = None
+    """Texts of the rules that decide about at least one event in it. None: not looked at yet."""
 
     @property
     def label(self) -> str:
@@ -88,9 +123,9 @@ def plan(holdings: Sequence[Holding], policy: Policy, now: int, *, even_most: bo
     ordered = sorted(holdings, key=lambda one: (one.time, one.stem))
     reasons: dict[str, str] = {}
     for one in ordered:
-        life = policy.life(one.holds or Holds.EVENTS)
+        text, life = policy.keeper(one.holds)
         if one.sealed and now - one.time > life * DAY:
-            reasons[one.label] = f"older than {life:g} days"
+            reasons[one.label] = f"older than {life:g} days: {text}"
     refused = None if even_most else _refusal(ordered, reasons, policy, now)
     for group in {one.group for one in ordered}:
         of_group = [one for one in ordered if one.group == group]
@@ -112,7 +147,7 @@ def _bound(ordered: Sequence[Holding], reasons: dict[str, str], most: int | None
     for one in ordered:
         if total <= most:
             return
-        if one.sealed and one.label not in reasons and one.holds is not Holds.AUDIT:
+        if one.sealed and one.label not in reasons and AUDIT not in (one.holds or ()):
             reasons[one.label] = why.format(most)
             total -= getattr(one, unit)
 

@@ -101,9 +101,12 @@ def tombstones(root: Path) -> Iterator[tuple[str, str, Tombstone | DataError]]:
 
 
 def remove_files(folder: int, stem: str) -> int:
-    """Remove every file of a segment but its tombstone, events first and the seal last; gives how many. Raises OSError."""
+    """Remove every file of a segment but its tombstone; gives how many. Raises OSError.
+
+    What is made from the events goes before them, so that it never answers for events that are gone, and the seal goes last.
+    """
     files = [name for name in os.listdir(folder) if name.startswith(stem + ".") and name != stem + names.REMOVED]
-    for name in sorted(files, key=lambda name: name.endswith(names.SEALED)):
+    for name in sorted(files, key=lambda name: (name.endswith(names.SEALED), not name.startswith(stem + ".index."))):
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=folder)
     if files:

@@ -20,6 +20,7 @@ from whence.event.typed import Label
 from whence.event.units import parse_duration, parse_size
 from whence.record.queue import WhenFull
 from whence.record.written import (
+    Days,
     Duration,
     Level,
     Size,
@@ -29,6 +30,7 @@ from whence.record.written import (
     as_names,
     as_pairs,
     as_path,
+    as_rules,
     or_never,
 )
 
@@ -59,8 +61,32 @@ class Otlp(BaseModel):
     timeout: Duration = Field(10.0, description="how long one request may take")
 
 
+class Retention(BaseModel):
+    """What `whence retain` keeps, where its options do not say otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days: Days = Field(default=30, description="how many days events are kept that no rule names")
+    error_days: Days = Field(default=365, description="the same for events of severity ERROR and worse")
+    audit_days: Days = Field(default=2_555, description="the same for audit events; no rule of `keep` shortens it")
+    keep: Annotated[dict[Label, Days], BeforeValidator(as_rules)] = Field(
+        default={},
+        description="days by filter; the first that matches decides about an event; in the variable as a JSON object. "
+        "Needs `whence[query]`",
+    )
+    run_events: Annotated[int | None, BeforeValidator(or_never(lambda value: value)), Field(ge=0)] = Field(
+        default=None, description="events kept of one run, at most"
+    )
+    run_bytes: Annotated[Size | None, BeforeValidator(or_never(parse_size))] = Field(
+        default=None, description="the disk space one run may take"
+    )
+    total_bytes: Annotated[Size | None, BeforeValidator(or_never(parse_size))] = Field(
+        default=None, description="the disk space the archive may take"
+    )
+
+
 class Settings(BaseModel):
-    """Every setting of recording. Made by `read_settings`."""
+    """Every setting of recording, and of what is kept of it. Made by `read_settings`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -118,6 +144,7 @@ class Settings(BaseModel):
     otlp: Otlp | None = Field(
         default=None, description="send everything to an OTLP receiver too: its endpoint, or the settings below"
     )
+    retention: Retention = Field(Retention(), description="what `whence retain` keeps: the settings below")
     handle_sigterm: bool = Field(False, description="on SIGTERM write what is queued and exit with code 143")
     shutdown_timeout: Duration = Field(
         10.0, description="how long the end of the program may wait for the last records"
@@ -137,7 +164,7 @@ class Settings(BaseModel):
         )
 
 
-GROUPS: Final[Mapping[str, type[BaseModel]]] = {"otlp": Otlp}
+GROUPS: Final[Mapping[str, type[BaseModel]]] = {"otlp": Otlp, "retention": Retention}
 """Settings that are groups of settings."""
 
 
@@ -293,7 +320,7 @@ def _group(key: str, value: Any) -> Any:
     """A group that is given in short, or ready-made, as its settings."""
     if key not in GROUPS:
         return value
-    if isinstance(value, str):
+    if key == "otlp" and isinstance(value, str):
         return {"endpoint": value}
     return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import unquote, urlsplit
 
+import orjson
 from pydantic import BeforeValidator, Field
 
 from whence.event.kinds import Verbosity
@@ -49,6 +50,19 @@ def as_pairs(value: Any) -> Any:
     return {name.strip(): item.strip() for name, _, item in parts}
 
 
+def as_rules(value: Any) -> Any:
+    """A JSON object of filters and days as a mapping; what is one already as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = orjson.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError("""filters and their days, such as {"kind = 'detail'": 3}""")
+    return found
+
+
 def as_headers(value: Any) -> Any:
     """As `OTEL_EXPORTER_OTLP_HEADERS` has them where they are one text: percent-encoded. Names in lower case, for gRPC."""
     decode: Callable[[str], str] = unquote if isinstance(value, str) else str
@@ -76,4 +90,5 @@ def or_never(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, allow_inf_nan=False)]
+Days = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Level = Annotated[Verbosity, BeforeValidator(as_level)]
