@@ -61,19 +61,32 @@ def test_sql_answers_and_refuses(whence: Ask, archive: Path) -> None:
         assert answer.err.startswith("whence: cannot run this")
 
 
-@pytest.mark.parametrize("command", ["why", "effects", "show", "check", "runs", "errors", "log"])
+@pytest.mark.parametrize("indexed", [0, 1 << 60])
 @pytest.mark.parametrize("form", [(), ("--json",)])
-def test_the_index_changes_no_answer(
-    whence: Ask, archive: Path, monkeypatch: pytest.MonkeyPatch, command: str, form: tuple[str, ...]
+def test_when_the_time_is_over_the_part_that_is_there_is_marked(
+    whence: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, indexed: int, form: tuple[str, ...]
 ) -> None:
-    """Every command says the same with the index as without."""
-    wanted = whence("query", "type = 'loan.called'", "-a", archive, "--json").json_lines[0]["id"]
-    arguments = [command, *([wanted] if command in ("why", "effects", "show") else []), "-a", archive, *form]
-    monkeypatch.setattr("whence.cli.reading.INDEXED_BYTES", 1 << 60)
-    without = whence(*arguments)
-    monkeypatch.setattr("whence.cli.reading.INDEXED_BYTES", 0)
-    assert whence(*arguments) == without
-    assert without.code == 0
+    """On standard error and by the exit code, with the index and without; what was given is part of the answer."""
+    monkeypatch.setattr("whence.cli.reading.INDEXED_BYTES", indexed)
+    archive = an_archive(tmp_path / "x", [an_event(f"e{n % 3}", correlation="c", time=n + 1) for n in range(3_000)])
+    for command in (["log"], ["stats"], ["correlations"]):
+        part = whence(*command, *form, "-a", archive, "--timeout", "0")
+        assert part.code == 4, command
+        assert part.err == "whence: partial: the time was over before the answer was whole\n"
+        whole = whence(*command, *form, "-a", archive, "--timeout", "60s")
+        assert (whole.code, whole.err) == (0, "")
+        if command == ["log"] and form:
+            assert set(part.out.splitlines()) < set(whole.out.splitlines())
+    for expression in ("type = 'e1'", "type = 'e1' | count by type"):
+        part = whence("query", expression, "-a", archive, *form, "--timeout", "0s")
+        assert (part.code, part.err) == (4, "whence: partial: the time was over before the answer was whole\n")
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "nan", "1e9", ""])
+def test_a_limit_of_time_is_a_duration_or_seconds(whence: Ask, archive: Path, text: str) -> None:
+    """Anything else is a wrong usage."""
+    answer = whence("log", "-a", archive, f"--timeout={text}")
+    assert answer.code == 2 and "duration" in answer.err
 
 
 def test_a_wrong_expression_is_shown_with_a_caret_under_its_place(tmp_path: Path, whence: Ask) -> None:

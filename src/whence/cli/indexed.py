@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from whence.causality.graph import Graph
-from whence.cli.lines import Origins, Row, Tell, Told
+from whence.cli.lines import Origins, Row, Tell, Times, Told
 from whence.cli.past import Past
 from whence.cli.select import joined
 from whence.event.kinds import Severity
@@ -70,9 +70,12 @@ class Indexed:
         held = list(islice(rows, _HELD))
         if len(held) < _HELD:
             return Told.of(held, origins)
-        reach = summaries.reach_of(self.engine, tree, lambda run: origins.start(run) or 0)
-        run = len(reach.runs) == 1
-        return Told(chain(held, rows), origins if run else None, (reach.least, reach.most))
+        return Told(chain(held, rows), lambda: self._times(tree, origins))
+
+    def _times(self, tree: Filter, origins: Origins) -> Times:
+        """How the times of everything that matches are told; by the clock where there is no time to find out."""
+        reach = summaries.reach_of(self.engine, tree, lambda run: origins.start(run) or 0, timeout=self._left())
+        return Times(origins, (reach.least, reach.most)) if reach and len(reach.runs) == 1 else Times()
 
     def count(self, tree: Filter) -> int:
         """How many events match."""

@@ -5,7 +5,7 @@ The law: pure; every recorded text goes through `text.safe` on its way.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from whence.cli.screen import Screen, Style
 from whence.cli.text import cut, pad, safe, to_json, width_of
@@ -195,35 +195,49 @@ class Origins:
 Tell = Callable[[Event], Row]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Events told in lines, by time and then id, which may come one by one.
+class Times(NamedTuple):
+    """How the times of many events are told: `origins` where all are of one run, so that they are elapsed since it began;
+    None: by the clock. `reach`: the least and the greatest time elapsed, in ns."""
 
-    `origins`: where all are of one run, so that times are elapsed since it began; None: by the clock. `reach`: the least and
-    the greatest time elapsed, in ns.
-    """
-
-    rows: Iterable[Row]
     origins: Origins | None = None
     reach: tuple[int, int] = (0, 0)
 
     @classmethod
+    def of(cls, rows: Sequence[Row], origins: Origins) -> "Times":
+        """For these rows."""
+        if len({row.run for row in rows}) != 1:
+            return cls()
+        elapsed = [origins.elapsed(row.run, row.time, row.elapsed) for row in rows]
+        return cls(origins, (min(elapsed), max(elapsed)))
+
+    def text(self, row: Row) -> str:
+        """The time of one."""
+        if self.origins is None:
+            return clock_text(row.time)
+        return elapsed_text(self.origins.elapsed(row.run, row.time, row.elapsed))
+
+    def width(self) -> int:
+        """How wide their texts are."""
+        return _CLOCK if self.origins is None else max(len(elapsed_text(ns)) for ns in self.reach)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Events told in lines, by time and then id, which may come one by one; `times` is asked once they are to be shown."""
+
+    rows: Iterable[Row]
+    times: Callable[[], Times]
+
+    @classmethod
     def of(cls, rows: Sequence[Row], origins: Origins) -> "Told":
         """Rows that are all there."""
-        if len({row.run for row in rows}) != 1:
-            return cls(rows)
-        elapsed = [origins.elapsed(row.run, row.time, row.elapsed) for row in rows]
-        return cls(rows, origins, (min(elapsed), max(elapsed)))
+        return cls(rows, lambda: Times.of(rows, origins))
 
     def lines(self, screen: Screen) -> Iterator[str]:
         """The rows with their times before them."""
-        origins = self.origins
-        if origins is None:
-            times = ((clock_text(row.time), row) for row in self.rows)
-        else:
-            times = ((elapsed_text(origins.elapsed(row.run, row.time, row.elapsed)), row) for row in self.rows)
-        width = _CLOCK if origins is None else max(len(elapsed_text(ns)) for ns in self.reach)
-        return (f"{screen.paint(f'{time:>{width}}', 'dim')} {row.text}" for time, row in times)
+        times = self.times()
+        width = times.width()
+        return (f"{screen.paint(f'{times.text(row):>{width}}', 'dim')} {row.text}" for row in self.rows)
 
 
 def whole(event: Event, screen: Screen) -> Iterable[str]:

@@ -56,7 +56,7 @@ def query(
             else f"{there.paint(clock_text(event.time), 'dim')} {row_of(event, there).text}"
             for event in found
         )
-    return _finish(answers, archive, partial=getattr(found, "partial", False))
+    return _finish(answers, archive, partial=found.partial)
 
 
 def sql(
