@@ -1,0 +1,34 @@
+"""The processor `resource`: changes the attributes of resources."""
+
+from collections.abc import Callable
+
+from pydantic import Field
+
+from whence.collect.batch import Batch
+from whence.collect.component import Consumer, Host, Plug
+from whence.collect.processors.actions import Action, act
+from whence.collect.records.walk import Place, Visit, rewritten
+from whence.collect.settings import Settings
+
+
+class ResourceSettings(Settings):
+    """Actions in their order, for every resource."""
+
+    attributes: tuple[Action, ...] = Field(min_length=1)
+
+
+def build(settings: ResourceSettings, host: Host, next: Consumer) -> Callable[[Batch], Batch | None]:
+    """The processor."""
+    run = act(settings.attributes)
+
+    def process(batch: Batch) -> Batch | None:
+        def change(place: Place) -> bool:
+            run(place.resource.attributes, batch.metadata)
+            return True
+
+        return rewritten(batch, Visit(resource=change))
+
+    return process
+
+
+PLUG = Plug(ResourceSettings, build)
