@@ -1,5 +1,6 @@
 """The engine gives what reading every line gives: with sidecars and without, of many segments and of one, while others write."""
 
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ from build import START, Built, a_span, an_archive, an_event, append
 from whence.archive.names import INDEX, INDEX_NOTE
 from whence.archive.reader import Archive
 from whence.archive.writer import ArchiveWriter, WriterOptions
+from whence.causality.chains import downstream
 from whence.errors import FilterError
 from whence.event.flat import to_flat
 from whence.event.kinds import Severity
 from whence.event.model import Event
+from whence.filter.parse import parse, parse_query
 from whence.filter.sql import Sql
 from whence.index.columns import VERSION
 from whence.index.engine import Engine
+from whence.index.rows import Rows
 
 
 def some_events(count: int = 300) -> list[Built]:
@@ -222,3 +226,72 @@ def test_sql_answers_over_its_views(tmp_path: Path) -> None:
     assert engine.sql("SELECT events, errors FROM runs").read_all().to_pylist() == [{"events": 3, "errors": 1}]
     assert engine.sql("SELECT count(*) AS n FROM spans WHERE duration_ns > 0").read_all().to_pylist() == [{"n": 1}]
     assert engine.sql("SELECT count(*) AS n FROM events").read_all().to_pylist() == [{"n": 3}]
+
+
+def test_a_table_that_is_not_whole_in_time_is_of_the_oldest_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of the answer, said to be one; with time enough it is the whole."""
+    monkeypatch.setattr("whence.index.build.ROWS_AT_ONCE", 10)
+    monkeypatch.setattr("whence.index.parts.ROWS_AT_ONCE", 10)
+    events = [an_event(f"type.{n // 100}", turn=n, time=START + n) for n in range(400)]
+    engine = Engine(an_archive(tmp_path / "archive", events), worthwhile=0)
+    query = parse_query("| count by type", now=0)
+    whole = engine.ask(query, timeout=60)
+    assert isinstance(whole, Rows)
+    assert sorted(whole.rows) == [(f"type.{n}", 100) for n in range(4)]
+    assert not whole.partial
+
+    tables = engine._tables
+
+    def slow(*given: Any) -> Any:
+        """As if the whole of the archive took for ever."""
+        found = tables(*given)
+        session, table = found[-1]
+        endless = "(SELECT count(*) FROM range(30000000000) t(i) WHERE md5(i::VARCHAR) = c1) >= 0"
+        text = f"SELECT * FROM ({table.text}) WHERE {endless}"
+        return [*found[:-1], (session, table.__class__(text, table.parameters, table.columns))]
+
+    monkeypatch.setattr(engine, "_tables", slow)
+    cut = engine.ask(query, timeout=1.0)
+    assert isinstance(cut, Rows)
+    assert list(cut.rows) == [("type.0", 20)]
+    assert cut.partial
+
+
+def test_threads_ask_one_engine_while_another_writes(tmp_path: Path) -> None:
+    """Every answer is of a moment: what was written before it, each event once, and no question fails."""
+    writer = ArchiveWriter(tmp_path, WriterOptions(rotate_bytes=20_000))
+    first = an_event("first", time=START)
+    append(writer, [first])
+    engine = Engine(tmp_path, worthwhile=0)
+    written, done, faults = [1], threading.Event(), []
+
+    def ask() -> None:
+        try:
+            while not done.is_set():
+                least = written[0]
+                turns = [event.turn for event in engine.events(engine.where(parse("tick", now=0)))]
+                assert turns == list(range(1, len(turns) + 1))
+                assert len(turns) + 1 >= least
+                assert engine.count().number >= least
+                with engine.lock:
+                    assert len(downstream(engine.graph(), first.id).hops) >= least
+        except BaseException as fault:
+            faults.append(fault)
+            raise
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for turn in range(1, 120):
+            append(writer, [an_event("tick", first, turn=turn, time=START + turn)])
+            written[0] = turn + 1
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    writer.close()
+    assert not faults
+    assert engine.count().number == 120
