@@ -10,6 +10,8 @@ from whence.errors import ConfigError
 from whence.event.model import Event
 from whence.filter.parse import parse
 from whence.filter.tree import Everything, Filter
+from whence.index.correlations import Correlations
+from whence.index.statistics import Statistics
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +45,29 @@ class Answers:
     def count(self, filter: str | Filter | None = None) -> int:
         """How many events match. Raises FilterError."""
         return self.engine.count(self.engine.where(_tree(filter))).number
+
+    def stats(
+        self,
+        filter: str | Filter | None = None,
+        *,
+        by: str = "type",
+        hourly: bool = False,
+        timeout: float | None = None,
+    ) -> Statistics:
+        """The events that match, counted by a field of theirs, or by `minute`, `hour` or `day`; how many failed, how long
+        they took, from when to when. `hourly`: in each hour of the day, too.
+
+        After `timeout` seconds those up to some moment, perhaps without durations, and `partial` is true. Raises FilterError.
+        """
+        from whence.index.summaries import statistics
+
+        return statistics(self.engine, _tree(filter), by=by, hourly=hourly, timeout=timeout)
+
+    def correlations(self, filter: str | Filter | None = None, *, limit: int | None = None) -> Correlations:
+        """What happened under each correlation id of the events that match, the latest first. Raises FilterError."""
+        from whence.index.summaries import correlations
+
+        return correlations(self.engine, _tree(filter), limit=limit)
 
     def why(self, event_id: str, *, follow: Follow = Follow.BEST, max_hops: int | None = None) -> Chain:
         """What led to an event, from the root causes on. Raises NotFoundError."""
