@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from whence.collect.written import settled
 from whence.event.units import parse_size
 
 MIB: Final = 1 << 20
@@ -30,9 +31,9 @@ def as_duration(value: Any) -> float:
     elif isinstance(value, str) and len(value) < 100 and re.fullmatch(f"(?:{_PART.pattern})+", value):
         seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
     else:
-        raise ValueError("expected a duration such as 200ms, 30s or 1m30s")
+        raise ValueError("a duration such as 200ms, 30s or 1m30s")
     if not 0 <= seconds <= _LONGEST:
-        raise ValueError("expected a duration from 0 to 292 years")
+        raise ValueError("a duration from 0 to 292 years")
     return seconds
 
 
@@ -64,12 +65,14 @@ class Settings(BaseModel):
     def _null_means_defaults(cls, data: Any) -> Any:
         if data is None:
             return {}
-        if not isinstance(data, Mapping) or None not in data.values():
+        if not isinstance(data, Mapping):
             return data
+        fields = {name: field.annotation for name, field in cls.model_fields.items()}
+        values = {key: settled(fields.get(key, Any), value) for key, value in data.items()}
         return {
             key: {} if value is None else value
-            for key, value in data.items()
-            if value is not None or (key in cls.model_fields and _is_map(cls.model_fields[key].annotation))
+            for key, value in values.items()
+            if value is not None or key not in fields or _is_map(fields[key])
         }
 
 
