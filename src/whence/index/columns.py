@@ -191,15 +191,22 @@ def events_of_columns(batch: pa.RecordBatch) -> Iterator[Event]:
 
 
 def _events(batch: pa.RecordBatch, fields: Sequence[str]) -> Iterator[Event]:
-    columns: dict[str, list[Any]] = {name: batch.column(name).to_pylist() for name in fields}
-    for name in JSON:
-        if name in columns:
-            columns[name] = _parsed(columns[name], shared=name in ("resource", "scope"))
-    if "severity" in columns:
-        columns["severity"] = [_SEVERITIES.get(value) for value in columns["severity"]]
-    columns["caused_by"] = [tuple(causes or ()) for causes in columns["caused_by"]]
-    for values in zip(*columns.values(), strict=True):
-        yield new_event(**dict(zip(fields, values, strict=True)))
+    columns: dict[str, list[Any]] = {}
+    for name in fields:
+        column = batch.column(name)
+        if column.null_count == len(column):
+            continue  # which is what an event has by itself
+        values = column.to_pylist()
+        if name in JSON:
+            values = _parsed(values, shared=name in ("resource", "scope"))
+        elif name == "severity":
+            values = [_SEVERITIES.get(value) for value in values]
+        elif name == "caused_by":
+            values = [tuple(causes) if causes else () for causes in values]
+        columns[name] = values
+    there = list(columns)
+    for row in zip(*columns.values(), strict=True):
+        yield new_event(**dict(zip(there, row, strict=True)))
 
 
 def _parsed(texts: list[str | None], *, shared: bool) -> list[Any]:

@@ -25,9 +25,9 @@ from whence.index.store import table_of
 Numbers = Any
 """A numpy array of one dimension."""
 
-FEW: Final = 8
+FEW: Final = 2
 """Blocks that are read whole at once, since the events of most of them will be wanted."""
-_FIRST: Final = 4
+_FIRST: Final = 2
 _MOST: Final = 256
 """Blocks that are looked at together: few first, when the first rows may be enough, then more and more."""
 _KEPT: Final = 32
