@@ -123,9 +123,7 @@ class Graph:
             self._join(self._node(cause), node)
         self._put_in_span(node, event)
         if event.agent is not None:
-            lane = (event.run, event.agent)
-            self._lanes.setdefault(lane, array("i")).append(node)
-            self._unsorted.add(lane)
+            self._put_in_lane(node, (event.run, event.agent))
 
     def __len__(self) -> int:
         """How many events were added; names of events never seen are not counted."""
@@ -288,6 +286,18 @@ class Graph:
         named = process_of(event)
         number = self._processes.setdefault((event.run, *(named or ())), len(self._processes))
         return -2 - number if named is None else number
+
+    def _put_in_lane(self, node: int, name: tuple[str | None, str]) -> None:
+        """Behind its agent's last event, where it comes after that in any order; else the lane is to be sorted."""
+        lane = self._lanes.setdefault(name, array("i"))
+        if lane and name not in self._unsorted:
+            last = lane[-1]
+            later = self.time[node] > self.time[last] and self.seq[node] > self.seq[last]
+            if later and self.process[node] == self.process[last]:
+                self._previous[node], self._following[last] = last, node
+            else:
+                self._unsorted.add(name)
+        lane.append(node)
 
     def _sort_lanes(self) -> None:
         for name in self._unsorted:
