@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message_factory import GetMessageClass
 from hypothesis import strategies as st
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.metrics.v1.metrics_pb2 import MetricsData
@@ -114,6 +115,58 @@ def requests(draw: st.DrawFn, signal: str, right: bool = True) -> Any:
     message = MESSAGES[signal]()
     _fill(draw, message, right, _DEEP)
     return message
+
+
+# --- a request with everything -------------------------------------------------------------------------------------------
+
+_SAMPLES: Final[dict[int, Any]] = {
+    FieldDescriptor.TYPE_DOUBLE: 0.5,
+    FieldDescriptor.TYPE_STRING: "text",
+    FieldDescriptor.TYPE_BYTES: b"\x00\xff",
+    FieldDescriptor.TYPE_BOOL: True,
+    FieldDescriptor.TYPE_ENUM: 1,
+}
+
+
+def everything(signal: str) -> Any:
+    """A request in which every field of the schema is set somewhere, in every kind of value."""
+    (message,) = _variants(MESSAGES[signal].DESCRIPTOR, 2)
+    return message
+
+
+def _variants(of: Any, deep: int) -> list[Any]:
+    """As many messages of a type as it takes to have each of its fields in one, and each kind of what is inside."""
+    inside = {
+        field.name: _variants(field.message_type, deep - (of.name == "AnyValue"))
+        for field in of.fields
+        if field.message_type is not None and (deep > 0 or of.name != "AnyValue")
+    }
+    choices = [[f for f in choice.fields if f.message_type is None or f.name in inside] for choice in of.oneofs]
+    single = [len(inside[field.name]) for field in of.fields if field.name in inside and not field.is_repeated]
+    made = []
+    for n in range(max([1, *map(len, choices), *single])):
+        message = GetMessageClass(of)()
+        chosen = [choice[n % len(choice)] for choice in choices]
+        for field in [*chosen, *(field for field in of.fields if field.containing_oneof is None)]:
+            if field.name in inside:
+                target = getattr(message, field.name)
+                if field.is_repeated:
+                    target.extend(inside[field.name])
+                else:
+                    target.CopyFrom(inside[field.name][n % len(inside[field.name])])
+                    target.SetInParent()
+            elif field.is_repeated:
+                getattr(message, field.name).extend([_sample(field)] * 2)
+            else:
+                setattr(message, field.name, _sample(field))
+        made.append(message)
+    return made
+
+
+def _sample(field: FieldDescriptor) -> Any:
+    if field.name in ("trace_id", "span_id", "parent_span_id"):
+        return bytes(range(16 if field.name == "trace_id" else 8))
+    return _SAMPLES.get(field.type, 7)
 
 
 # --- requests as clients send them ----------------------------------------------------------------------------------------

@@ -1,17 +1,13 @@
 """What the codec refuses whole, what it rejects by record with a count, and what it takes though it is spelled otherwise."""
 
 import json
-import os
-import random
 from typing import Any
 
 import orjson
 import pytest
 from google.protobuf.message import DecodeError
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from build_requests import MESSAGES, SIGNALS, json_of, records_of, records_of_lines, requests
+from build_requests import MESSAGES, SIGNALS, records_of, records_of_lines
 from whence.errors import DataError
 from whence.otlp.limits import Limits
 from whence.otlp.wire import (
@@ -28,12 +24,6 @@ from whence.otlp.wire import (
 from whence.otlp.wire_scalars import counted
 
 EACH = pytest.mark.parametrize("signal", SIGNALS)
-TORTURE = bool(os.environ.get("WHENCE_TORTURE"))
-MANY = settings(
-    max_examples=3000 if TORTURE else 25,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    deadline=None,
-)
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
@@ -384,95 +374,3 @@ def test_a_tree_that_a_component_spoiled_is_refused() -> None:
         protobuf_of_tree("logs", logs({"body": {"stringValue": "\ud800"}}))
     with pytest.raises(DataError):
         protobuf_of_tree("logs", logs({"timeUnixNano": "x"}))
-
-
-# --- broken bytes ---------------------------------------------------------------------------------------------------------
-
-
-def broken(data: bytes, chance: random.Random) -> bytes:
-    """The same bytes, cut, with some changed, put in or taken out."""
-    spoiled = bytearray(data)
-    for _ in range(chance.randint(0, 4)):
-        at = chance.randrange(len(spoiled) + 1)
-        match chance.randrange(4):
-            case 0:
-                spoiled[at : at + 1] = bytes([chance.randrange(256)])
-            case 1:
-                spoiled[at:at] = chance.randbytes(chance.randint(1, 3))
-            case 2:
-                del spoiled[at : at + chance.randint(1, 4)]
-            case _:
-                other = chance.randrange(len(spoiled) + 1)
-                spoiled[at:at] = spoiled[other : other + chance.randint(1, 8)]
-    if chance.random() < 0.3:
-        del spoiled[chance.randrange(len(spoiled) + 1) :]
-    return bytes(spoiled)
-
-
-@EACH
-@MANY
-@given(data=st.data())
-def test_broken_protobuf_is_refused_as_protobuf_refuses_it_or_read_as_it_reads_it(
-    signal: Any, data: st.DataObject
-) -> None:
-    """Never another exception, never another acceptance, and what is accepted is what protobuf makes of it."""
-    written = data.draw(requests(signal, right=False)).SerializeToString()
-    chance = data.draw(st.randoms(use_true_random=False))
-    for _ in range(40 if TORTURE else 10):
-        spoiled = broken(written, chance)
-        try:
-            message = MESSAGES[signal].FromString(spoiled)
-        except DecodeError:
-            for read in (lines_of_protobuf, tree_of_protobuf):
-                with pytest.raises(DataError):
-                    read(signal, spoiled)
-            continue
-        tree = tree_of_protobuf(signal, spoiled)
-        assert tree == json_of(message)
-        assert lines_of_tree(signal, tree) == lines_of_protobuf(signal, spoiled)
-        assert lines_of_protobuf(signal, protobuf_of_tree(signal, tree)) == lines_of_protobuf(signal, spoiled)
-
-
-@EACH
-@MANY
-@given(data=st.data())
-def test_broken_json_is_refused_or_read_and_nothing_else(signal: Any, data: st.DataObject) -> None:
-    """DataError or lines, never another exception."""
-    written = orjson.dumps(json_of(data.draw(requests(signal, right=False))))
-    chance = data.draw(st.randoms(use_true_random=False))
-    for _ in range(40 if TORTURE else 10):
-        spoiled = broken(written, chance)
-        try:
-            tree = tree_of_json(signal, spoiled)
-        except DataError:
-            with pytest.raises(DataError):
-                lines_of_json(signal, spoiled)
-            continue
-        assert lines_of_json(signal, spoiled) == lines_of_tree(signal, tree)
-        json_of(MESSAGES[signal].FromString(protobuf_of_tree(signal, tree)))
-
-
-NAMES = st.sampled_from([
-    "resourceLogs", "scopeLogs", "logRecords", "resourceSpans", "scopeSpans", "spans", "resourceMetrics", "scopeMetrics",
-    "metrics", "sum", "dataPoints", "attributes", "key", "value", "arrayValue", "values", "traceId", "resource", "scope",
-])  # fmt: skip
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=3),
-    max_leaves=20,
-)
-
-
-@EACH
-@MANY
-@given(value=ANY_JSON)
-def test_json_of_any_shape_is_refused_or_read(signal: Any, value: Any) -> None:
-    """OTLP's names in places where they do not belong are no way around."""
-    try:
-        lines_of_json(signal, orjson.dumps(value))
-    except DataError:
-        assert value != {}
-    try:
-        count_of(signal, orjson.dumps(value), "json")
-    except DataError:
-        assert value != {}

@@ -12,7 +12,7 @@ from whence.errors import DataError
 from whence.otlp.decode import signal_of
 from whence.otlp.parse import parse_line
 from whence.otlp.schema import LEVELS, MESSAGES, Field, Message, Signal
-from whence.otlp.wire_scalars import READ, WRITE, WrongError, can_be_packed, counted, tag
+from whence.otlp.wire_scalars import READ, WRITE, WrongError, can_be_packed, counted, tag, varint
 
 _LEVELS: Final = 101
 """Messages inside each other that protobuf readers take, the outermost counted."""
@@ -83,32 +83,62 @@ def _texts(
 
 
 _seen: dict[tuple[str, str, str], bytes] = {}
-"""The bytes of attributes seen lately whose value is one text, by key, the value's field and the text."""
+"""The bytes of attributes seen lately whose value JSON has as text, by key, the value's field and the text."""
 
 
 def _pairs(values: Any, room: int, place: str, before: bytes) -> bytes:
     """A field of key-value pairs, of which most have been seen before."""
     written: list[bytes] = []
     for n, pair in enumerate(_list(values, place)):
-        known = None
+        data = None
         if type(pair) is dict and len(pair) == 2 and type(value := pair.get("value")) is dict and len(value) == 1:
-            ((member, text),) = value.items()
+            ((member, one),) = value.items()
             key = pair.get("key")
-            if type(text) is str and type(key) is str and room > 2:
-                known = key, member, text
-                if found := _seen.get(known):
-                    written += (before, found)
-                    continue
-        try:
-            data = counted(FUNCTIONS["common_v1_KeyValue"](pair, room))
-        except WrongError as cause:
-            raise cause.within(f"{place}[{n}]") from None
-        if known and len(data) <= _SHORT:
-            if len(_seen) >= _KEPT:
-                _seen.clear()
-            _seen[known] = data
+            if type(key) is str and type(one) is str and room > 2:
+                data = _seen.get((key, member, one)) or _new_pair(key, member, one)
+            elif type(key) is str and type(one) is float and member == "doubleValue" and room > 2:
+                data = _join(key, _DOUBLE + write_double(one))
+        if data is None:
+            try:
+                data = counted(FUNCTIONS["common_v1_KeyValue"](pair, room))
+            except WrongError as cause:
+                raise cause.within(f"{place}[{n}]") from None
         written += (before, data)
     return b"".join(written)
+
+
+def _new_pair(key: str, member: str, one: str) -> bytes | None:
+    """The bytes of an attribute as nearly all are: a text, or an integer in digits. None for any other."""
+    try:
+        if member == "stringValue":
+            data = _join(key, _TEXT + counted(one.encode()))
+        elif member == "intValue" and len(one) < _DIGITS and one.isascii() and one.isdigit():
+            data = _join(key, _WHOLE + varint(int(one)))
+        else:
+            return None
+    except UnicodeEncodeError:
+        return None
+    if len(data) <= _SHORT:
+        if len(_seen) >= _KEPT:
+            _seen.clear()
+        _seen[key, member, one] = data
+    return data
+
+
+def _join(key: str, value: bytes) -> bytes:
+    """A KeyValue, after its number of bytes."""
+    return counted((_KEY + counted(key.encode()) if key else b"") + _VALUE + counted(value))
+
+
+_DIGITS: Final = 19
+"""Any number of fewer digits is one of 64 bits."""
+_KEY: Final = tag(1, "string")
+_VALUE: Final = tag(2, "message")
+_TEXT: Final = tag(1, "string")
+_WHOLE: Final = tag(3, "int64")
+_DOUBLE: Final = tag(4, "double")
+"""KeyValue's fields 1 and 2, and AnyValue's 1, 3 and 4."""
+write_double: Final = WRITE["double"]
 
 
 # --- functions for each type of message -----------------------------------------------------------------------------------

@@ -154,10 +154,7 @@ READ: Final[dict[Kind, Callable[[Any, str], Any]]] = {
 # --- how the wire has it --------------------------------------------------------------------------------------------------
 
 
-def varint(number: int) -> bytes:
-    """A number from 0 on, seven bits a byte, the lowest first."""
-    if number < len(_SMALL):
-        return _SMALL[number]
+def _written(number: int) -> bytes:
     written = bytearray()
     while number > 127:
         written.append(number & 127 | 128)
@@ -166,13 +163,20 @@ def varint(number: int) -> bytes:
     return bytes(written)
 
 
-_SMALL: tuple[bytes, ...] = ()
-_SMALL = tuple(varint(number) for number in range(1 << 12))
+_SMALLS: Final = 1 << 12
+_SMALL: Final = tuple(map(_written, range(_SMALLS)))
+"""The varints of small numbers, which most are."""
+
+
+def varint(number: int) -> bytes:
+    """A number from 0 on, seven bits a byte, the lowest first."""
+    return _SMALL[number] if number < _SMALLS else _written(number)
 
 
 def counted(data: bytes) -> bytes:
     """Bytes after their number."""
-    return varint(len(data)) + data
+    size = len(data)
+    return (_SMALL[size] if size < _SMALLS else varint(size)) + data
 
 
 def _signed(number: int) -> bytes:
