@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check bench bench-query torture lock clean help
+.PHONY: demo test check bench bench-codec bench-query torture lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -40,8 +40,11 @@ bench: $(VENV)/.dev  ## print speed beside the peers'; fails on nothing
 bench-query: $(VENV)/.dev  ## print how fast an archive of 1M events answers, beside DuckDB and SQLite
 	@$(BIN)/python -m benchmarks.query
 
+bench-codec: $(VENV)/.dev  ## print how fast OTLP becomes lines and lines OTLP, beside protobuf's own parse
+	@$(BIN)/python -m benchmarks.codec
+
 torture: $(VENV)/.dev  ## the long versions of the fault tests
-	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto tests/walk tests/archive
+	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto tests/walk tests/archive tests/otlp
 
 lock:            ## write constraints.txt anew from what the ranges resolve to today
 	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock

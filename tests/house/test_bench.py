@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 ROWS = {
     "Microseconds an event costs": 14,
@@ -14,11 +16,14 @@ ROWS = {
     "Resident MiB": 1,
 }
 
+CODEC_ROWS = {"Spans": 12, "Log records": 12, "Data points": 12, "Records of the SDK to OTLP JSON": 2}
 
-def test_a_tiny_bench_prints_every_section_and_every_row() -> None:
+
+@pytest.mark.parametrize(("bench", "rows"), [("record", ROWS), ("codec", CODEC_ROWS)])
+def test_a_tiny_bench_prints_every_section_and_every_row(bench: str, rows: dict[str, int]) -> None:
     """Nobody finds out on the day of a release that a peer's call has changed."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.record", "--tiny"],
+        [sys.executable, "-m", f"benchmarks.{bench}", "--tiny"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -28,5 +33,5 @@ def test_a_tiny_bench_prints_every_section_and_every_row() -> None:
     assert done.returncode == 0, done.stderr
     sections = [section.splitlines() for section in done.stdout.strip().split("\n\n")[1:]]
     found = {section[0]: len(section) - 2 for section in sections}
-    assert list(found.values()) == list(ROWS.values())
-    assert all(title.startswith(expected) for title, expected in zip(found, ROWS, strict=True))
+    assert list(found.values()) == list(rows.values())
+    assert all(title.startswith(expected) for title, expected in zip(found, rows, strict=True))

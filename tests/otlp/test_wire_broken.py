@@ -24,8 +24,9 @@ from whence.otlp.wire import (
 
 EACH = pytest.mark.parametrize("signal", SIGNALS)
 TORTURE = bool(os.environ.get("WHENCE_TORTURE"))
+pytestmark = pytest.mark.timeout(1800)
 MANY = settings(
-    max_examples=3000 if TORTURE else 25,
+    max_examples=500 if TORTURE else 25,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     deadline=None,
 )
