@@ -17,7 +17,7 @@ from whence.filter.tree import Among, Both, Compare, Either, Everything, Filter,
 
 FilterArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[FILTER]", help="Only what this expression of the filter language lets through."),
+    typer.Argument(metavar="FILTER", help="Only what this expression of the filter language lets through."),
 ]
 WhereOption = Annotated[
     str | None,

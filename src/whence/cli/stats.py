@@ -8,7 +8,7 @@ import typer
 from whence.cli.columns import in_columns
 from whence.cli.lines import clock_text, duration_text
 from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption, TimeoutOption, parse_timeout
-from whence.cli.output import note, screen, write, write_json
+from whence.cli.output import screen, write, write_json
 from whence.cli.reading import close, open_reading
 from whence.cli.screen import Screen
 from whence.cli.select import selecting
@@ -46,8 +46,6 @@ def stats(
         write_json(found.as_json()[:limit])
     else:
         write(stats_lines(found, found.of[:limit], screen(), hourly=hourly))
-    if limit is not None and len(found.of) > limit:
-        note(f"{len(found.of) - limit} more are not shown: see --limit")
     return close(reading, archive)
 
 
@@ -68,7 +66,7 @@ def _cells(found: Statistics, one: Statistic, timed: bool) -> list[str]:
         _name(found, one),
         str(one.count),
         f"{found.share(one):.1%}",
-        f"{rate:.3g}/s" if rate is not None else "",
+        (f"{rate:.0f}/s" if rate >= 100 else f"{rate:.3g}/s") if rate is not None else "",
         str(one.errors or ""),
         *(durations if timed else ()),
         clock_text(one.first)[:_SECOND],
