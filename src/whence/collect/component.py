@@ -72,12 +72,21 @@ class Host:
     """A folder of this component's own for what must survive a restart. Not made yet: who needs it makes it."""
     extensions: Mapping[str, Any] = field(default_factory=dict)
     """The extensions by id, built and started before everything else."""
+    everyone: Callable[[], Mapping[str, Health]] = dict
+    """How every component is, by role and id: `exporter whence`."""
     process: int = 0
     processes: int = 1
     """This process of `--processes N`. With more than one, listeners must set SO_REUSEPORT."""
     now: Callable[[], int] = time.time_ns
     """Nanoseconds since the epoch."""
     monotonic: Callable[[], float] = time.monotonic
+
+    def folder(self, storage: str | None) -> Path:
+        """Where this component keeps what must survive: with `storage`, in that `file_storage`. Raises ConfigError."""
+        if storage is None:
+            return self.directory
+        found: Path = self.extension(storage, "folder").folder(self.directory.name)
+        return found
 
     def extension(self, id: str, having: str) -> Any:
         """The extension with this id, which must have the attribute `having`. Raises ConfigError."""
@@ -107,3 +116,5 @@ class Plug:
     build: Callable[..., Any]
     once: bool = False
     """Whether only the first of several processes may run it: what reads files would read them N times."""
+    outside: bool = False
+    """Whether it runs in the process that looks after several, and in none of them: it speaks for all."""
