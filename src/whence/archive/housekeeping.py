@@ -109,6 +109,7 @@ def _tidy(journal: Journal, segment: OpenSegment) -> bool:
     """Seal and compress one segment; False where that must be tried again."""
     try:
         finish(journal, segment)
+        _announce(journal, segment)
     except FileNotFoundError:
         pass  # deleted with its directory: nothing is left to seal
     except OSError as trouble:
@@ -125,6 +126,17 @@ def _tidy(journal: Journal, segment: OpenSegment) -> bool:
         journal.work.notify()  # lines may wait for this, in memory
         journal.done.notify_all()  # or in their threads
     return True
+
+
+def _announce(journal: Journal, segment: OpenSegment) -> None:
+    """Tell whoever wants to know; not when the writer is closing, for that must not begin anything."""
+    announce = journal.options.on_sealed
+    if announce is None or journal.stop_at is not None:
+        return
+    try:
+        announce(journal.root, segment.synced.bytes)
+    except Exception as fault:  # noqa: BLE001 - it is not ours, and the segment is sealed
+        logger.warning("whence sealed %s, and what was to follow failed: %s", segment.name, fault)
 
 
 def finish(journal: Journal, segment: OpenSegment) -> None:

@@ -5,8 +5,10 @@ The law: pure. `now` is given, in seconds of the monotonic clock.
 
 import errno
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, Literal
 
 State = Literal["ok", "holding", "closed"]
@@ -56,6 +58,9 @@ class WriterOptions:
     """While the disk is in trouble: keep new lines in memory, or raise StorageError to whoever brings them."""
     probe_seconds: float = 1.0
     """How often a disk in trouble is tried again."""
+    on_sealed: Callable[[Path, int], None] | None = None
+    """Told, while the writer goes on, the archive's directory and the plain bytes of a segment that was sealed. Must not take
+    long; what it raises is logged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ import zstandard
 from whence.archive.writer import ArchiveWriter
 from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption
 from whence.cli.output import note, progress, write, write_json
+from whence.cli.upkeep import index_closed
 from whence.errors import DataError, StorageError
 from whence.event import names
 from whence.event.model import Event
@@ -75,6 +76,7 @@ def import_files(
                 report.trouble = f"cannot read {file} to its end: {fault}"
             _tell(report, json)
         closed = writer.close()
+    index_closed(archive, writer.status.bytes)
     if closed.records_unwritten:
         raise StorageError(
             f"cannot write {closed.records_unwritten} records to {archive}: {closed.reason}; import again"

@@ -1,13 +1,15 @@
 """`whence verify` and `whence seal`: whether the archive's files are what they should be, and making them so."""
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from whence.archive.reader import Archive
+from whence.archive.reader import Archive, Segment
 from whence.archive.recovery import Repair, recover
 from whence.archive.scan import Problem
 from whence.archive.verify import Report
@@ -17,6 +19,8 @@ from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption
 from whence.cli.output import note, progress, screen, write, write_json
 from whence.cli.screen import Screen
 from whence.cli.text import safe
+from whence.errors import DataError
+from whence.index.background import begin_build
 
 EncryptOption = Annotated[
     list[str] | None,
@@ -103,10 +107,27 @@ def seal(*, archive: ArchiveOption = ARCHIVE, encrypt_to: EncryptOption = None, 
         write(f"left alone {safe(name)}: it is being written" for name in live)
         if not repairs and not live:
             write(["nothing to do"])
+    index_closed(archive, sum(_sealed_bytes(segment) for segment in Archive(archive).segments()))
     failed = sum(repair.kind == "failed" for repair in repairs)
     if failed:
         note(f"{failed} files could not be put right; they are as they were")
     return 3 if failed else 0
+
+
+def _sealed_bytes(segment: Segment) -> int:
+    with suppress(DataError, OSError):
+        found = segment.read_seal()
+        return found.bytes if found else 0
+    return 0
+
+
+def index_closed(archive: Path, closed: int) -> None:
+    """Have another process index what was closed, of so many bytes, unless a setting says no."""
+    from whence.record.settings import read_settings  # slow to import
+
+    if read_settings({}, os.environ).index_closed:
+        with suppress(OSError):
+            begin_build(archive.resolve(), closed)
 
 
 def repair_line(repair: Repair, screen: Screen) -> str:

@@ -18,6 +18,7 @@ from whence.event.kinds import Verbosity
 from whence.event.misfits import misfits, nearest
 from whence.event.typed import Label
 from whence.event.units import parse_duration, parse_size
+from whence.index.background import begin_build
 from whence.record.queue import WhenFull
 from whence.record.written import (
     Days,
@@ -127,6 +128,11 @@ class Settings(BaseModel):
         description="closed files are encrypted to these age public keys (`age1...`); in the variable with commas between them. "
         "Needs `whence[encrypt]`",
     )
+    index_closed: bool = Field(
+        True,
+        description="have another process, of low priority, index closed files, so that the first question about them is "
+        "answered at once. Needs `whence[query]`; without, nothing happens",
+    )
     sync_seconds: Annotated[Duration, Field(gt=0)] = Field(
         0.1, description="with `durability: interval`, how long written data may wait to be put on the device"
     )
@@ -161,6 +167,7 @@ class Settings(BaseModel):
             compress_over=self.compress_over,
             encrypt_to=self.encrypt_to,
             hold_bytes=self.hold_bytes,
+            on_sealed=begin_build if self.index_closed else None,
         )
 
 
