@@ -32,11 +32,11 @@ _NAMES: Final = ["caused_by", "trace_id", "span_id", "parent_span_id", "signal"]
 TYPES: Final = {
     "seen": "B", "time": "Q", "seq": "q", "process": "i", "run": "i", "cause": "i", "effect": "i", "next_cause": "i",
     "next_effect": "i", "first_cause": "i", "first_effect": "i", "span": "i", "next_inside": "i", "first_inside": "i",
-    "is_span": "B", "previous": "i", "following": "i", "row": "q", "lane_nodes": "i", "lane_ends": "q", "id_ends": "q",
-    "hash": "Q", "hashes": "Q", "hash_nodes": "i", "repeats": "q",
+    "is_span": "B", "previous": "i", "following": "i", "row": "i", "lane_nodes": "i", "lane_ends": "q", "id_ends": "I",
+    "hashes": "Q", "hash_nodes": "i", "repeats": "q",
 }  # fmt: skip
 """Every array of the graph and its type code, as `array` and `memoryview` name it."""
-DTYPES: Final = {"B": np.uint8, "Q": np.uint64, "q": np.int64, "i": np.int32}
+DTYPES: Final = {"B": np.uint8, "Q": np.uint64, "q": np.int64, "i": np.int32, "I": np.uint32}
 _NO_TIME: Final = (1 << 63) - 1
 Numbers = Any
 """A numpy array of one dimension."""
@@ -48,8 +48,9 @@ class Causes(NamedTuple):
     """A graph in arrays of a number a node or edge, and the names that the numbers stand for."""
 
     arrays: dict[str, Numbers]
-    """By the names of `TYPES`. `row` is each node's event in the order given; `hash` each node's, `hashes` has those in order
-    and `hash_nodes` whose they are; `repeats` are the rows that were left out, because their id stood there before."""
+    """By the names of `TYPES`. `row` is each node's event in the order given; `hashes` has their hashes in order and
+    `hash_nodes` whose they are; `repeats` are the rows that were left out, because their id stood there before. `id_ends` are
+    of 64 bits where the ids are longer than 4 GiB."""
     ids: bytes
     """The nodes' ids in UTF-8, one behind the other; `id_ends` says where each ends, with a 0 before the first."""
     runs: list[str | None]
@@ -137,10 +138,10 @@ def causes_of(read: Read) -> Causes:
     del named, inverse, numbers
 
     arrays: dict[str, Numbers] = {
-        name: np.zeros(len(hashes), DTYPES[code]) if code in "BQ" else np.full(len(hashes), NOWHERE, DTYPES[code])
+        name: np.zeros(len(hashes), DTYPES[code]) if code in "BQI" else np.full(len(hashes), NOWHERE, DTYPES[code])
         for name, code in TYPES.items()
     }
-    arrays["hashes"], arrays["hash_nodes"], arrays["hash"][number] = hashes, number, hashes
+    arrays["hashes"], arrays["hash_nodes"] = hashes, number
     arrays["seen"][node] = 1
     arrays["is_span"][node] = of["span"]
     arrays["row"][node] = first
@@ -168,21 +169,20 @@ def _ids(
     """The ids of all nodes, and where each ends. Those that are nowhere are read from whoever names them."""
     own = pa.chunked_array([ids.cast(pa.large_string()) for ids in texts])
     own = own if counts.all() else own.filter(pa.array(counts))
-    unseen = np.flatnonzero(arrays["seen"] == 0)
-    names = _names(read, arrays["hash"][unseen])
+    hidden = arrays["seen"][arrays["hash_nodes"]] == 0
+    names = _names(read, arrays["hashes"][hidden])
     everything = pa.concat_arrays([*own.chunks, pa.array(names, pa.large_string())])
     place = np.empty(len(arrays["seen"]), np.int64)
-    place[node], place[unseen] = np.arange(len(node)), np.arange(len(node), len(node) + len(unseen))
+    place[node], place[arrays["hash_nodes"][hidden]] = np.arange(len(node)), np.arange(len(node), len(place))
     ids = everything.take(pa.array(place))
     ends = np.frombuffer(ids.buffers()[1], np.int64, len(ids) + 1, ids.offset * 8)
-    data = ids.buffers()[2]
-    return (bytes(data)[ends[0] : ends[-1]] if data else b""), ends - ends[0]
+    data = bytes(ids.buffers()[2] or b"")[ends[0] : ends[-1]]
+    return data, (ends - ends[0]).astype(np.uint32 if len(data) < 1 << 32 else np.int64)
 
 
-def _names(read: Read, hashes: Numbers) -> list[str]:
-    """The texts that have these hashes: of causes, and of spans that events are in."""
-    wanted = dict.fromkeys(hashes.tolist(), "")
-    ordered = np.sort(hashes)
+def _names(read: Read, ordered: Numbers) -> list[str]:
+    """The texts that have these hashes, which are in ascending order: of causes, and of spans that events are in."""
+    wanted = dict.fromkeys(ordered.tolist(), "")
     for batch in read([*_NAMES, "_causes", "_around"]) if wanted else ():
         flat = pc.list_flatten(batch.column("_causes"))
         told = among(np.asarray(flat), ordered)

@@ -24,7 +24,7 @@ from whence.index.causes import DTYPES, TYPES, Causes, causes_of
 from whence.index.columns import GROWTH, clean, events_of_columns, hash_of
 from whence.index.parts import Identity, Parts
 
-VERSION: Final = 3
+VERSION: Final = 4
 _GROW: Final = 20_000
 _SHARE: Final = 10
 """A graph grows by up to `_GROW` rows (a fifth of a second) and an `_SHARE`th of the archive's; beyond that it is made anew."""
@@ -114,6 +114,7 @@ class Ledger(Graph):
             part, within = self._place(row)
             self.repeats.setdefault(part, []).append(within)
         self.repeats = {part: np.array(rows) for part, rows in self.repeats.items()}
+        self._by_node: Numbers = None
         self._grown: dict[int, tuple[Identity, int]] = {}
         self._grown_hashes: dict[int, int] = {}
 
@@ -134,7 +135,7 @@ class Ledger(Graph):
 
     def hashes_of(self, nodes: Numbers) -> Numbers:
         """The `_hash` of the ids of nodes that were seen, in ascending order."""
-        base = np.asarray(self._arrays["hash"])
+        base = self._hashes()
         found = np.zeros(len(nodes), np.uint64)
         stored = nodes < len(base)
         found[stored] = base[nodes[stored]]
@@ -142,6 +143,13 @@ class Ledger(Graph):
             late = np.isin(nodes, np.fromiter(self._grown_hashes, np.int64))
             found[late] = [self._grown_hashes[node] for node in nodes[late].tolist()]
         return np.sort(found)
+
+    def _hashes(self) -> Numbers:
+        """The hash of each node of the file's, made when it is first asked for."""
+        if self._by_node is None:
+            self._by_node = np.empty(len(self._arrays["hashes"]), np.uint64)
+            self._by_node[np.asarray(self._arrays["hash_nodes"])] = self._arrays["hashes"]
+        return self._by_node
 
     def nodes_of(self, hashes: Numbers) -> Numbers:
         """The nodes that were seen and whose ids have these hashes."""
@@ -276,7 +284,7 @@ def bring_up_to_date(ledger: Ledger | None, parts: Parts) -> Ledger:
 
 
 def _typed(name: str, array: Any) -> Any:
-    return array if isinstance(array, bytes) else np.asarray(array, DTYPES[TYPES[name]])
+    return array if isinstance(array, bytes) or name == "id_ends" else np.asarray(array, DTYPES[TYPES[name]])
 
 
 def _fits(ledger: Ledger, parts: Parts) -> bool:
