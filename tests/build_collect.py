@@ -35,7 +35,6 @@ class SourceSettings(Settings):
     grpc: GRPCServer | None = None
     http: HTTPServer | None = None
     number: int = 0
-    fail_build: bool = False
     fail_start: bool = False
 
 
@@ -49,7 +48,6 @@ class KeepSettings(Settings):
     retry_on_failure: RetryOnFailure = RetryOnFailure()
     sending_queue: SendingQueue = SendingQueue()
     auth: Auth | None = None
-    fail: str = ""
     fail_start: bool = False
 
 
