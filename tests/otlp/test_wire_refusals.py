@@ -89,7 +89,7 @@ def test_a_span_with_a_wrong_id_is_rejected_and_its_neighbours_are_kept(fields: 
     """The count is exact, the reason is English, and nothing else of the request is lost."""
     found = every_way("traces", spans(a_span(name="a"), a_span(**fields), a_span(name="b")))
     assert found.rejected == 1
-    assert found.message.startswith("1 spans were not stored: 1 with a ")
+    assert found.message.startswith("1 span was not stored: 1 with a ")
     assert [span["name"] for *_, span in records_of("traces", orjson.loads(found.lines[0].data))] == ["a", "b"]
 
 
@@ -98,7 +98,7 @@ def test_a_log_record_with_a_wrong_id_is_rejected(fields: dict[str, Any]) -> Non
     """A log record may have no ids at all, but none of a wrong length."""
     found = every_way("logs", logs({"body": {"stringValue": "kept"}}, fields))
     assert (found.rejected, found.lines[0].records) == (1, 1)
-    assert found.message.startswith("1 log records were not stored: 1 with a ")
+    assert found.message.startswith("1 log record was not stored: 1 with a ")
 
 
 @pytest.mark.parametrize("fields", WRONG_IDS.values(), ids=WRONG_IDS.keys())
@@ -106,7 +106,7 @@ def test_a_data_point_with_a_wrong_exemplar_is_rejected(fields: dict[str, Any]) 
     """The other points of its metric are kept."""
     found = every_way("metrics", points({"asInt": "1"}, {"asInt": "2", "exemplars": [{"asInt": "3"}, fields]}))
     assert (found.rejected, found.lines[0].records) == (1, 1)
-    assert found.message.startswith("1 data points were not stored: 1 with an exemplar")
+    assert found.message.startswith("1 data point was not stored: 1 with an exemplar")
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,9 @@ def lines_of_protobuf(signal: Signal, data: bytes, limits: Limits = DEFAULT) -> 
                 sheet.reject(reasons.DEEP, side.count(records))
                 continue
             side.put(sheet, records, limits)
-    done = sheet.finish()
-    if reasons.DEEP in done.message:
+    if sheet.has_rejected(reasons.DEEP):
         _official(signal, data)  # protobuf itself ends at 100 levels: what goes beyond is refused, not rejected
-    return done
+    return sheet.finish()
 
 
 def tree_of_protobuf(signal: Signal, data: bytes) -> dict[str, Any]:

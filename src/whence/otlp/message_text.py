@@ -20,7 +20,7 @@ from whence.otlp.value import double
 
 _KEPT: Final = 8192
 _SHORT: Final = 160
-"""Bytes of an attribute that is worth keeping: 8192 of them and their text are some 4 MiB at most."""
+"""Bytes of an attribute that is worth keeping: 8192 of them and their text are some MiB, ten at the very most."""
 
 
 class TooDeepError(Exception):
@@ -100,7 +100,9 @@ def _from_varint(written: bytes) -> int | None:
     for byte in written:
         number |= (byte & 127) << shift
         shift += 7
-    return number if written[-1] < 128 and (len(written) == 1 or min(written[:-1]) > 127) else None
+        if byte < 128:
+            break
+    return number if shift == 7 * len(written) and written[-1] < 128 else None
 
 
 _heads: dict[bytes, str] = {}
@@ -127,13 +129,14 @@ def _any_pair(pair: bytes, depth: int) -> str:
 
 # --- functions for each type of message -----------------------------------------------------------------------------------
 
+_DIGITS: Final = "f'\"{v}\"'"
 _ONE: Final = {
     "double": "double_text(v)",
-    "int64": "f'\"{v}\"'",
-    "uint64": "f'\"{v}\"'",
-    "fixed64": "f'\"{v}\"'",
-    "sfixed64": "f'\"{v}\"'",
-    "sint64": "f'\"{v}\"'",
+    "int64": _DIGITS,
+    "uint64": _DIGITS,
+    "fixed64": _DIGITS,
+    "sfixed64": _DIGITS,
+    "sint64": _DIGITS,
     "int32": "str(v)",
     "uint32": "str(v)",
     "fixed32": "str(v)",
@@ -152,6 +155,8 @@ def _value(field: Field, depth: str) -> str:
     if field.kind == "pair" and field.repeated:
         return f"'[' + pairs(v, {depth}) + ']'"
     one = f"{field.of}(v, {depth})" if field.of else _ONE[field.kind]
+    if field.repeated and one == _DIGITS:  # a run of bytes can hold millions of small ones
+        return "'[\"' + '\",\"'.join(map(str, v)) + '\"]'"
     return f"'[' + ','.join([{one} for v in v]) + ']'" if field.repeated else one
 
 
@@ -175,7 +180,7 @@ def _plain(message: Message) -> Iterator[str]:
     yield "    add = p.append"
     for field in message.fields:
         yield from (f"    {line}" for line in _clause(field))
-    yield "    return '{' + ','.join(p) + '}'"
+    yield "    return '{' + ','.join(p) + '}' if p else '{}'"
 
 
 def _choice(message: Message) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from whence.otlp.encode import Line, Shape
 from whence.otlp.limits import Limits
 
-_NOUNS: Final = {"logRecords": "log records", "spans": "spans", "metrics": "data points"}
+_NOUNS: Final = {"logRecords": "log record", "spans": "span", "metrics": "data point"}
 
 
 class Lines(NamedTuple):
@@ -126,7 +126,12 @@ class Sheet:
         if not rejected:
             return Lines(self._lines)
         why = "; ".join(f"{count} {reason}" for reason, count in self._reasons.items())
-        return Lines(self._lines, rejected, f"{rejected} {self._what} were not stored: {why}")
+        what = f"{self._what} was" if rejected == 1 else f"{self._what}s were"
+        return Lines(self._lines, rejected, f"{rejected} {what} not stored: {why}")
+
+    def has_rejected(self, reason: str) -> bool:
+        """Whether a record was rejected for this."""
+        return reason in self._reasons
 
     def _missing(self) -> int:
         """Bytes that the present scope and resource add to the line, at most, where it has them not yet."""
