@@ -249,10 +249,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, metavar="N", help="how many at once; by default one a core")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
+    if given.worker:
+        return _work()  # somebody waits for it
     with suppress(OSError):
         os.nice(_NICE)
-    if given.worker:
-        return _work()
     if given.directory is None:
         parser.error("name the archive's directory")
     return _build(given.directory, given.processes)

@@ -19,13 +19,16 @@ from whence.archive.reader import Archive, Segment
 from whence.archive.scan import Problem
 from whence.filter.needs import RANGES, Need
 from whence.index.arrays import read_arrays
-from whence.index.build import ROWS_AT_ONCE, Reading, build_sidecar, joined
+from whence.index.background import build_all
+from whence.index.build import ROWS_AT_ONCE, Reading, joined
 from whence.index.columns import SCHEMA
 from whence.index.sidecar import Note, load_note, note_path, parquet_path, source_of, terms_path
 from whence.index.terms import Mask, Terms
 
 WORTHWHILE: Final = 256 << 10
 """Plain bytes without a sidecar, in all of the archive, from which on sidecars are written: fewer are parsed in 20 ms."""
+_MUCH: Final = 16 << 20
+"""Bytes without a sidecar from which on all cores make sidecars: a second's work of one."""
 _TIME: Final = RANGES.index("time")
 
 
@@ -197,16 +200,27 @@ class Parts:
         return Part(segment, note, reading, [], source, seen)
 
     def _build(self) -> None:
-        missing = [part for part in self.parts if _uncovered(part) > 0]
-        if sum(map(_uncovered, missing)) < self._worthwhile:
+        sizes = {part.segment.stem: size for part in self.parts if (size := _uncovered(part)) > 0}
+        total = sum(sizes.values())
+        if total < self._worthwhile:
             return
-        for part in missing:
-            if part.note is None or _uncovered(part) >= max(self._worthwhile, part.note.bytes // 4) or _is_done(part):
-                note = build_sidecar(part.segment)
-                if note:
-                    part.note, part.seen, part.tail = note, _stamp(part.segment), []
-                    part.reading = Reading(part.segment, note.bytes, note.found())
-                    part.forget()
+        due = {
+            part.segment.stem: part
+            for part in self.parts
+            if part.segment.stem in sizes
+            and (
+                part.note is None
+                or sizes[part.segment.stem] >= max(self._worthwhile, part.note.bytes // 4)
+                or _is_done(part)
+            )
+        }
+        processes = None if total >= _MUCH and len(due) > 1 else 1
+        for stem, note in build_all([part.segment for part in due.values()], processes).items():
+            part = due[stem]
+            if note:
+                part.note, part.seen, part.tail = note, _stamp(part.segment), []
+                part.reading = Reading(part.segment, note.bytes, note.found())
+                part.forget()
 
 
 def _read_on(part: Part) -> None:
