@@ -6,6 +6,8 @@ from typing import Any
 import orjson
 import pytest
 from google.protobuf.message import DecodeError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from build_requests import MESSAGES, SIGNALS, records_of, records_of_lines
 from whence.errors import DataError
@@ -354,6 +356,45 @@ def test_a_metric_with_more_points_than_a_line_holds_is_several_of_its_name() ->
         (128, 1, 128), (128, 129, 256), (44, 257, 300),
     ]  # fmt: skip
     assert records_of_lines("metrics", found.lines) == records_of("metrics", tree)
+
+
+@pytest.mark.parametrize("signal", ["logs", "metrics"])
+@given(sizes=st.lists(st.integers(0, 700), min_size=1, max_size=60), scopes=st.integers(1, 3))
+@settings(max_examples=25, deadline=None)
+def test_a_line_keeps_to_its_limits(signal: Any, sizes: list[int], scopes: int) -> None:
+    """So many records, so many bytes; only a record that is larger by itself has a longer line, alone."""
+    limits = Limits(line_bytes=2000, records_per_line=7)
+    texts = [{"attributes": [{"key": "k", "value": {"stringValue": "x" * size}}]} for size in sizes]
+    (group,) = logs(*texts)["resourceLogs"] if signal == "logs" else points(*texts)["resourceMetrics"]
+    name, list_name = ("resourceLogs", "scopeLogs") if signal == "logs" else ("resourceMetrics", "scopeMetrics")
+    tree = {name: [{"resource": {"attributes": [{"key": "r", "value": {}}]}, list_name: group[list_name] * scopes}]}
+    found = every_way(signal, tree, limits)
+    assert records_of_lines(signal, found.lines) == records_of(signal, tree)
+    assert all(line.records <= 7 for line in found.lines)
+    assert all(line.records == 1 or len(line.data) <= 2000 for line in found.lines)
+
+
+@pytest.mark.parametrize("large", ["resource", "scope", "metric"])
+def test_a_huge_resource_is_not_repeated_beside_a_few_bytes(large: str) -> None:
+    """A small request cannot become gigabytes of lines; everything is stored all the same."""
+    huge = {"name": "x" * 300_000} if large != "resource" else {}
+    point = {"asInt": "1"}
+    tree = {
+        "resourceMetrics": [
+            {
+                "resource": {"attributes": [{"key": "x" * (300_000 if large == "resource" else 1), "value": {}}]},
+                "scopeMetrics": [
+                    {
+                        "scope": huge if large == "scope" else {},
+                        "metrics": [{"gauge": {"dataPoints": [point] * 20_000}, **(huge if large == "metric" else {})}],
+                    }
+                ],
+            }
+        ]
+    }
+    found = every_way("metrics", tree)
+    assert sum(line.records for line in found.lines) == 20_000
+    assert sum(len(line.data) for line in found.lines) < 6 * len(orjson.dumps(tree))
 
 
 def test_lines_of_another_signal_are_not_sent() -> None:

@@ -11,6 +11,9 @@ from whence.otlp.encode import Line, Shape
 from whence.otlp.limits import Limits
 
 _NOUNS: Final = {"logRecords": "log record", "spans": "span", "metrics": "data point"}
+_REPEATED: Final = 4
+"""What stands around records is repeated in the next line only after records of a fourth of its size: however large a resource
+is, a request's lines are a few times its size. Where it would be more, a line grows beyond its limits instead."""
 
 
 class Lines(NamedTuple):
@@ -55,11 +58,13 @@ class Sheet:
         self._named = False
         """Whether the line has the present resource."""
         self._size = len(self._frame.head) + len(self._frame.tail)
+        self._due = 0
+        """Bytes of records that must follow the present resource and scope before they are worth writing once more."""
         self._count = self._first = self._last = 0
 
     def resource(self, resource: Ends) -> None:
         """What comes next is of this resource."""
-        self._resource, self._records, self._named = resource, None, False
+        self._resource, self._records, self._named, self._due = resource, None, False, 0
 
     def scope(self, scope: Ends) -> None:
         """What comes next is of this scope."""
@@ -68,9 +73,11 @@ class Sheet:
     def add(self, data: bytes, first: int, last: int, records: int = 1) -> None:
         """The JSON of one record, or of `records` that stay together; their least and greatest time, 0 for none."""
         size = len(data) + 1
-        if self._count and self._count + records > self._limits.records_per_line:
-            self._close()
-        if self._count and self._size + size + self._missing() > self._limits.line_bytes:
+        limits = self._limits
+        full = (
+            self._count + records > limits.records_per_line or self._size + size + self._missing() > limits.line_bytes
+        )
+        if full and self._count and self._due <= 0:
             self._close()
         self._put([data], size)
         self._count += records
@@ -95,12 +102,14 @@ class Sheet:
 
     def add_points(self, around: Ends, points: Iterable[tuple[bytes, int]]) -> None:
         """The JSON and time of each data point of a metric; one too long for a line is written as several of its name."""
-        limits = self._limits
+        most = self._limits.records_per_line
+        room = self._limits.line_bytes - sum(len(text) for ends in self._alone(around) for text in ends)
+        least = (len(around.head) + len(around.tail)) // _REPEATED
         data: list[bytes] = []
         times: list[int] = []
         size = 0
         for point, time in points:
-            if data and (len(data) >= limits.records_per_line or size + len(point) > limits.line_bytes // 2):
+            if size > least and (len(data) >= most or size + len(point) > room):
                 self._add_metric(around, data, times)
                 data, times, size = [], [], 0
             data.append(point)
@@ -108,6 +117,10 @@ class Sheet:
             size += len(point) + 1
         if data:
             self._add_metric(around, data, times)
+
+    def _alone(self, around: Ends) -> Iterable[Ends]:
+        """All that a line has beside the points of one metric where it holds nothing else, and two commas."""
+        return self._frame, self._resource, self._scope, around, Ends(b",", b",")
 
     def _add_metric(self, around: Ends, points: list[bytes], times: list[int]) -> None:
         known = [time for time in times if time] or [0]
@@ -144,7 +157,9 @@ class Sheet:
         """Put records into the present line, which may not name their scope yet."""
         records = self._records
         if records is None:
-            self._size += self._missing()
+            around = self._missing()
+            self._size += around
+            self._due = max(self._due, 0) + around // _REPEATED
             if not self._named:
                 self._resources.append((self._resource, []))
                 self._named = True
@@ -152,6 +167,7 @@ class Sheet:
             self._resources[-1][1].append((self._scope, records))
         records += data
         self._size += size
+        self._due -= size
 
     def _span(self, times: Sequence[int]) -> None:
         """The line holds records of these times."""
