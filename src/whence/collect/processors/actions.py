@@ -4,17 +4,15 @@ The law: pure. An action whose key is not there does nothing, as in the Collecto
 """
 
 import hashlib
-import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
-import orjson
 from pydantic import model_validator
 
 from whence.collect.records.draft import Attributes
 from whence.collect.records.patterns import pattern
+from whence.collect.records.plain import as_double, as_int, as_string, bytes_of
 from whence.collect.settings import Settings
-from whence.otlp.value import INT_MAX, INT_MIN
 
 Metadata = Mapping[str, tuple[str, ...]]
 Act = Callable[[Attributes, Metadata], None]
@@ -163,55 +161,3 @@ _BUILD: Final[dict[str, Callable[[Action], Act]]] = {
     "insert": _set, "update": _set, "upsert": _set, "delete": _delete, "hash": _hash, "extract": _extract,
     "convert": _convert,
 }  # fmt: skip
-
-
-# --- values ---------------------------------------------------------------------------------------------------------------
-
-
-def bytes_of(value: Any) -> bytes:
-    """What of a value is hashed: text in UTF-8, numbers in eight bytes, anything else as JSON."""
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, bool):
-        return bytes([value])
-    if isinstance(value, int):
-        return struct.pack("<q", value)
-    if isinstance(value, float):
-        return struct.pack("<d", value)
-    return orjson.dumps(value, default=repr, option=orjson.OPT_SORT_KEYS)
-
-
-def as_int(value: Any) -> int | None:
-    """A whole number of 64 bits, of a number (towards zero), a decimal text or a truth; None where it is none."""
-    try:
-        number = (
-            int(value) if isinstance(value, (bool, int, float)) else int(value, 10) if isinstance(value, str) else None
-        )
-    except (ValueError, OverflowError):
-        return None
-    return number if number is not None and INT_MIN <= number <= INT_MAX else None
-
-
-def as_double(value: Any) -> float | None:
-    """A floating-point number, of a number, a text or a truth; None where it is none."""
-    try:
-        return float(value) if isinstance(value, (bool, int, float, str)) else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def as_string(value: Any) -> str:
-    """Text of any value: truths as JSON has them, lists and maps as JSON."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
-        return str(int(value))
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    return orjson.dumps(value, default=as_string).decode()
