@@ -319,7 +319,8 @@ class Engine:
         found = []
         if clock.seconds is not None and len(some) > _PART:
             found.append(self._over(query, where, some[: max(len(some) // _PART, 1)], clock))
-        if len(left) <= max(len(blocks) // 4, _FEW_BLOCKS) and len(left) <= _AT_ONCE:
+        whole = compile_query(Query(Everything(), query.pipes), "_all").columns is None
+        if len(left) <= max(len(blocks) // 4, _FEW_BLOCKS) and len(left) <= (_FEW_BLOCKS if whole else _AT_ONCE):
             found.append(self._over(query, where, left, clock))
         else:
             free = len(compile_query(query, "_all", lambda _: Sql("TRUE")).parameters)

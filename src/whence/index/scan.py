@@ -31,7 +31,8 @@ _FIRST: Final = 2
 _MOST: Final = 256
 """Blocks that are looked at together: few first, when the first rows may be enough, then more and more."""
 _KEPT: Final = 32
-"""Blocks kept in memory as they were read whole: 2 to 4 MB each."""
+_KEPT_MOST: Final = 192
+"""Blocks kept in memory as they were read whole, 2 to 4 MB each: more where many writers' events alternate."""
 _KEY: Final = ("time", "id")
 _PLACE: Final = ("_part", "_row")
 _NAME: Final = re.compile(r"\w+")
@@ -69,6 +70,7 @@ class Blocks:
         times = np.concatenate([np.empty((0, 2), np.int64), *(part.times() for part in self.parts)])
         self.low, self.high = times[:, 0], times[:, 1]
         self._read: OrderedDict[tuple[Identity, int, int], pa.Table] = former._read if former else OrderedDict()
+        self._kept = _KEPT
 
     def __len__(self) -> int:
         return len(self.part)
@@ -109,21 +111,21 @@ class Blocks:
         key = (of.identity, number, self.firsts[part][number + 1])
         table = self._read.pop(key, None)
         self._read[key] = of.block(number, READ) if table is None else table
-        while len(self._read) > _KEPT:
+        while len(self._read) > self._kept:
             self._read.popitem(last=False)
         return self._read[key]
 
     def take(self, part: Numbers, row: Numbers) -> pa.RecordBatch:
         """The rows at these places, in the order given, with the columns of `READ`."""
-        tables, places = [], []
+        tables, places, wanted = [], [], []
         for of in np.unique(part).tolist():
             mine = np.flatnonzero(part == of)
-            rows = row[mine]
-            block = np.searchsorted(self.firsts[of], rows, "right") - 1
-            for number in np.unique(block).tolist():
-                here = mine[block == number]
-                tables.append(self.whole(of, number).take(pa.array(row[here] - self.firsts[of][number])))
-                places.append(here)
+            block = np.searchsorted(self.firsts[of], row[mine], "right") - 1
+            wanted += [(of, number, mine[block == number]) for number in np.unique(block).tolist()]
+        self._kept = min(max(self._kept, len(wanted) + _KEPT // 2), _KEPT_MOST)
+        for of, number, here in wanted:
+            tables.append(self.whole(of, number).take(pa.array(row[here] - self.firsts[of][number])))
+            places.append(here)
         order = np.empty(len(part), np.int64)
         order[np.concatenate(places)] = np.arange(len(part))
         return pa.concat_tables(tables).combine_chunks().take(pa.array(order)).combine_chunks().to_batches()[0]
