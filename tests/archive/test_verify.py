@@ -1,12 +1,18 @@
 """Verification: every changed bit, missing byte and missing segment of what was sealed is found and named."""
 
+import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from build_archive import TORTURE, a_line, some_lines, write_archive
 from whence.archive import names
+from whence.archive.recovery import recover
+from whence.archive.removal import remove, survey
+from whence.archive.retention import Policy, plan
+from whence.archive.roll import enrol
 from whence.archive.seal import parse_seal, seal_text
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, WriterOptions
@@ -127,3 +133,77 @@ def test_files_of_other_writers_are_counted_apart(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_bytes(a_line("1").data)
     report = verify(tmp_path)
     assert (report.ok, report.segments, report.foreign, report.sealed) == (True, 1, 1, 0)
+
+
+# --- the roll of seals ------------------------------------------------------------------------------------------------
+
+
+def remove_segment(seal: Path) -> None:
+    """A segment with its seal, as a careless hand would."""
+    for path in seal.parent.glob(seal.name.removesuffix(names.SEALED) + ".*"):
+        path.unlink()
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 1), (0, 3), (2, 4), (5, 7), (6, 7), (0, 7)])
+def test_missing_files_are_found_wherever_they_stood(chained: Path, first: int, last: int) -> None:
+    """The oldest, some between, the newest, all of them: one problem that names the place."""
+    seals = files(chained, names.SEALED)
+    for seal in seals[first:last]:
+        remove_segment(seal)
+    report = verify(chained)
+    (problem,) = report.problems
+    assert problem.kind == ("missing" if last == len(seals) else "chain")
+    if last == len(seals):
+        assert problem.segment.endswith(seals[-1].name.removesuffix(names.SEALED))
+        assert (f"from number {first + 1} on" in problem.detail) == (last - first > 1)
+    else:
+        assert f"numbers {first + 1} to {last} of its writer" in problem.detail
+
+
+def test_a_removed_or_remade_newest_seal_is_found(chained: Path) -> None:
+    """A file that was sealed is not taken for one that is still being written, and a seal not for the one that was made."""
+    newest = files(chained, names.SEALED)[-1]
+    whole = newest.read_bytes()
+    newest.unlink()
+    report = verify(chained)
+    assert ([problem.kind for problem in report.problems], len(report.unsealed)) == (["missing"], 1)
+    newest.write_bytes(seal_text(replace(parse_seal(whole), notes={"recovered": True})))
+    assert [(problem.kind, problem.detail) for problem in verify(chained).problems] == [
+        ("changed", "it is not the seal that was made")
+    ]
+    newest.write_bytes(whole)
+    assert verify(chained).ok
+
+
+def test_a_file_that_is_recovered_is_enrolled_anew(chained: Path) -> None:
+    """Recovery seals what has no seal; the archive is whole again, and says that it was recovered."""
+    newest = files(chained, names.SEALED)[-1]
+    newest.unlink()
+    recover(chained)
+    assert verify(chained).ok
+    assert parse_seal(newest.read_bytes()).notes == {"recovered": True}
+
+
+def test_what_retention_removed_is_not_missed(chained: Path) -> None:
+    """The newest ones as well."""
+    everything = plan([one for one, _ in survey(chained)], Policy(total_bytes=0), 0).going
+    assert not [found for found in remove(chained, everything, 1, lambda _: None) if found.trouble]
+    assert (verify(chained).ok, verify(chained).removed) == (True, 7)
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 50, b"\xff\xfe garbage\n", None])
+def test_a_roll_that_is_damaged_or_gone_disturbs_nothing(chained: Path, damage: bytes | None) -> None:
+    """Archives of earlier versions have none; a line cut off does not spoil the next."""
+    (roll,) = files(chained, names.ROLL)
+    if damage is None:
+        roll.unlink()
+    else:
+        roll.write_bytes(damage)
+    assert verify(chained).ok
+    folder = os.open(roll.parent, os.O_RDONLY)
+    stem = files(chained, names.SEALED)[-1].name.removesuffix(names.SEALED)
+    gone = stem[:-6] + "000099"
+    enrol(folder, gone, "0" * 64)
+    os.close(folder)
+    (problem,) = verify(chained).problems
+    assert problem.segment.endswith(gone)

@@ -33,6 +33,8 @@ SIDECAR: Final = tuple(
 """Whatever of the cache may stand beside a segment, what is being made included."""
 REMOVED: Final = ".gone"
 """The tombstone of a segment that retention removed. Not JSON by its name, so that no reader takes it for lines."""
+ROLL: Final = ".seals"
+"""In each folder: the digest of every seal that was made there, a line each."""
 CAUSES: Final = ".causes.index"
 CAUSES_NOTE: Final = ".causes.note"
 """In the archive's directory: the graph of all causes, a cache like the sidecars it is made of."""

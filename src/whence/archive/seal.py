@@ -17,6 +17,7 @@ import orjson
 from whence.archive import frames, names
 from whence.archive.folder import read_whole, sync_file, write_whole
 from whence.archive.names import Stem
+from whence.archive.roll import enrol
 from whence.archive.tally import Tally
 from whence.archive.tombstone import parse_tombstone
 from whence.errors import DataError
@@ -93,6 +94,7 @@ def seal_segment(folder: int, stem: Stem, tally: Tally, notes: Mapping[str, Any]
         notes=notes,
     )
     write_whole(folder, stem.text + names.SEALED, [seal_text(seal)])
+    enrol(folder, seal.segment, seal.digest)
     return seal
 
 

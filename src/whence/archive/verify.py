@@ -1,8 +1,8 @@
 """Checking an archive against its seals: every sealed byte is there, unchanged, and no segment is missing between others.
 
 The law: reading only. What is being written, or was torn by a crash, is told apart from damage.
-A seal shows accidents and careless changes. Whoever may write the directory can seal anew, or remove the newest segments of
-a writer with their seals: against that keep `last_seal` digests elsewhere.
+A seal shows accidents and careless changes. Whoever may write the directory can seal anew, or remove a folder, or the newest
+segments of a writer with their seals and their lines on the roll: against that keep `last_seals` elsewhere.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from whence.archive import names
 from whence.archive.encrypt import LockedError, check_encrypted, open_encrypted, read_envelope
 from whence.archive.reader import Segment, list_segments
+from whence.archive.roll import rolls
 from whence.archive.scan import Problem
 from whence.archive.seal import Seal, matches, read_plain
 from whence.archive.source import line_start, open_file
@@ -78,6 +79,7 @@ def verify(directory: Path, progress: Callable[[str], None] | None = None) -> Re
         raise NotFoundError(f"cannot verify {directory}: there is no such directory")
     report = Report()
     chains: dict[Chain, dict[int, Link]] = {}
+    enrolled = list(rolls(root))  # before anything is listed, so that what is sealed meanwhile is not missed
     gone = _removed(root, report, chains)
     for segment in list_segments(root):
         if (segment.group, segment.stem) in gone:
@@ -94,6 +96,7 @@ def verify(directory: Path, progress: Callable[[str], None] | None = None) -> Re
         unsealed = seal is None and names.PLAIN in segment.endings and not _path(segment, names.SEALED).exists()
         digest, previous = (seal.digest, seal.previous) if seal else (None, None)
         chains.setdefault(chain, {})[segment.name.n] = Link(segment.label, digest, previous, unsealed)
+    report.problems.extend(_check_roll(root, enrolled, chains))
     for links in chains.values():
         report.problems.extend(_check_chain(links))
         newest = max((n for n, link in links.items() if link.digest), default=None)
@@ -237,6 +240,35 @@ def _locate(segment: Segment, label: str, seal: Seal) -> list[Problem]:
     return told or [
         Problem(label, 0, seal.bytes, "changed", "the file was changed, though it still gives the sealed bytes")
     ]
+
+
+def _check_roll(
+    root: Path, enrolled: list[tuple[str, str, str]], chains: dict[Chain, dict[int, Link]]
+) -> Iterator[Problem]:
+    """What was sealed and is not there, or under another seal, at the end of a chain: before others, those tell of it."""
+    missing: dict[Chain, list[tuple[int, str]]] = {}
+    for group, stem, digest in enrolled:
+        name = names.parse_stem(stem)
+        if name is None:
+            continue
+        label = f"{group}/{stem}" if group else stem
+        chain = (group, name.signal, name.writer)
+        links = chains.get(chain, {})
+        link = links.get(name.n)
+        if any(n > name.n and (later.digest or link is None) for n, later in links.items()):
+            continue
+        if link is None:
+            removed = (root / group / (stem + names.REMOVED)).exists()  # by retention, meanwhile
+            if not removed:
+                missing.setdefault(chain, []).append((name.n, label))
+        elif link.unsealed:
+            yield Problem(label, 0, 0, "missing", "it was sealed, and its seal is missing")
+        elif link.digest and link.digest != digest:
+            yield Problem(label + names.SEALED, 0, 0, "changed", "it is not the seal that was made")
+    for found in missing.values():
+        first, last = min(found), max(found)
+        more = f", and {len(found) - 1} before it from number {first[0]} on" if len(found) > 1 else ""
+        yield Problem(last[1], 0, 0, "missing", f"it was sealed and neither it nor its tombstone is here{more}")
 
 
 def _check_chain(links: dict[int, Link]) -> Iterator[Problem]:
