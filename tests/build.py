@@ -129,6 +129,12 @@ def an_archive(directory: Path, events: Iterable[Built]) -> Path:
     return directory
 
 
+def a_bare_archive(directory: Path, events: Iterable[Built]) -> Path:
+    """An archive as another writer leaves it: the records in one file, written in a moment, with no seal."""
+    (directory / "other.jsonl").write_bytes(b"".join(event.line for event in events))
+    return directory
+
+
 def append(writer: ArchiveWriter, events: Iterable[Built]) -> None:
     """Write records through a writer that goes on."""
     for event in events:

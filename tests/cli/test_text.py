@@ -15,7 +15,6 @@ from whence.causality.graph import Graph
 from whence.cli.chain_lines import chain_json, chain_lines, tie_line
 from whence.cli.check import finding_json, finding_line
 from whence.cli.correlations import _cells as correlation_cells
-from whence.cli.error_groups import Roots, group_errors
 from whence.cli.errors import group_json, group_lines
 from whence.cli.last import ending_json, headline, open_lines
 from whence.cli.lines import Origins, row_of, whole
@@ -28,6 +27,7 @@ from whence.event.kinds import Severity
 from whence.event.model import Event
 from whence.index.correlations import correlations_of
 from whence.index.endings import Ending
+from whence.index.error_groups import Roots, group_errors
 from whence.index.histories import histories, history_json
 from whence.index.statistics import statistics_of
 
@@ -109,7 +109,7 @@ def _check(event: Event, graph: Graph, origins: Origins, screen: Screen) -> list
 
 @a_view
 def _errors(event: Event, graph: Graph, origins: Origins, screen: Screen) -> list[str]:
-    (group,) = group_errors([event])
+    (group,) = group_errors([event]).of
     return list(group_lines(group, Roots({event.id: 1}, 2, True), {event.id: event}, screen))
 
 
@@ -141,7 +141,7 @@ def _last(event: Event, graph: Graph, origins: Origins, screen: Screen) -> list[
 @a_view
 def _json(event: Event, graph: Graph, origins: Origins, screen: Screen) -> list[str]:
     (history,) = histories([event]).values()
-    (group,) = group_errors([event])
+    (group,) = group_errors([event]).of
     values = [
         to_flat(event),
         history_json(history, "crashed"),

@@ -2,8 +2,8 @@
 
 from itertools import permutations
 
-from whence.index.histories import RunHistory, histories, still_open, unended_spans
 from whence.event.model import Event
+from whence.index.histories import RunHistory, histories, still_open, unended_spans
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from whence.cli.error_groups import KEPT_LANES, ErrorGroup, Roots, group_errors, roots_of
 from whence.cli.lines import clock_text, lane_of, story_of
 from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption
 from whence.cli.output import note, screen, write, write_json
@@ -16,6 +15,7 @@ from whence.cli.text import cut, safe
 from whence.event.flat import format_time, to_flat
 from whence.event.model import Event
 from whence.filter.tree import Filter
+from whence.index.error_groups import KEPT_LANES, ErrorGroup, Roots, roots_of
 
 _SHOWN_LANES: Final = 4
 _SHOWN_ROOTS: Final = 3
@@ -35,9 +35,9 @@ def errors(
     the most frequent first, with where the recorded causes of the first 20 of them began.
     """
     reading = open_reading(archive, tree=wanted)
-    groups = group_errors(reading.errors(wanted))
+    groups = reading.errors(wanted, limit)
     past = reading.past()
-    shown = [(group, roots_of(past.graph, group)) for group in groups[:limit]]
+    shown = [(group, roots_of(past.graph, group)) for group in groups.of]
     events = past.load({group.first for group, _ in shown} | {root for _, roots in shown for root in roots.counts})
     if json:
         write_json(group_json(group, roots, events) for group, roots in shown)
@@ -46,8 +46,8 @@ def errors(
         write(line for group, roots in shown for line in group_lines(group, roots, events, there))
     else:
         write(["no errors"])
-    if len(groups) > limit:
-        note(f"{len(groups) - limit} more kinds of errors are not shown: see --limit")
+    if groups.total > len(shown):
+        note(f"{groups.total - len(shown)} more kinds of errors are not shown: see --limit")
     return close(reading, archive)
 
 
@@ -71,7 +71,7 @@ def group_lines(group: ErrorGroup, roots: Roots, events: Mapping[str, Event], sc
 
 
 def _whose(group: ErrorGroup) -> str:
-    lanes = sorted(group.lanes)
+    lanes = [safe(lane) for lane in sorted(group.lanes)]
     more = len(lanes) - _SHOWN_LANES
     many = "at least " if len(lanes) == KEPT_LANES else ""
     return ", ".join(lanes[:_SHOWN_LANES]) + (f" and {many}{more} more" if more > 0 else "")

@@ -10,7 +10,6 @@ from whence.causality.graph import Graph
 from whence.cli.lines import Origins, Row, Tell, Times, Told
 from whence.cli.past import Past
 from whence.cli.select import joined
-from whence.event.kinds import Severity
 from whence.event.model import Event
 from whence.filter.match import matcher
 from whence.filter.tree import Compare, Exists, Filter, Matches, Negation
@@ -19,13 +18,14 @@ from whence.index import summaries
 from whence.index.correlations import Correlations
 from whence.index.endings import Ending
 from whence.index.engine import Engine, Found
+from whence.index.error_groups import ErrorGroups
+from whence.index.error_summary import error_groups
 from whence.index.histories import BEGINNING, ENDING, RunHistory, still_open
 from whence.index.statistics import Statistics
 
 _HELD: Final = 10_000
 """Rows up to which they are held and looked at; how far more of them reach is asked beforehand."""
 _BEGUN_OR_ENDED: Final = Matches(FieldPath("type"), f"({'|'.join(sorted(BEGINNING | ENDING))})$")
-_ERRORS: Final = Compare(FieldPath("severity"), ">=", int(Severity.ERROR))
 
 
 class IndexedPast:
@@ -83,9 +83,9 @@ class Indexed:
         self.partial = self.partial or partial
         return number
 
-    def errors(self, tree: Filter) -> Iterator[Event]:
-        """The errors that match."""
-        return self._events(joined([tree, _ERRORS]))
+    def errors(self, tree: Filter, limit: int) -> ErrorGroups:
+        """The errors that match, like ones together."""
+        return error_groups(self.engine, tree, limit=limit)
 
     def past(self) -> Past:
         """The causes of everything."""

@@ -14,10 +14,9 @@ from whence.event.flat import format_time, plain
 from whence.event.kinds import Severity
 from whence.event.model import Event
 from whence.event.plain import brief
+from whence.index.error_groups import whose
 from whence.index.failures import is_error
 
-_OURS: Final = "whence"
-_INSTRUMENTATIONS: Final = "opentelemetry.instrumentation"
 _MARKS: Final[dict[str, str]] = {
     "milestone": "◆",
     "decision": "◇",
@@ -65,14 +64,8 @@ def style_of(event: Event) -> Style | None:
 
 
 def lane_of(event: Event) -> str:
-    """Whose event it is: agent and task where given, else its stage, else its source or, where that only says which library
-    recorded it, the service."""
-    parts = [part for part in (event.agent, event.task or event.stage) if part]
-    service = str(event.resource.get(names.SERVICE_NAME) or "")
-    source = event.source or ""
-    if service and (source == _OURS or source.startswith(_INSTRUMENTATIONS)):
-        source = service
-    return safe("/".join(parts) or source or service)
+    """Whose event it is: agent and task, else its stage, its source or its service."""
+    return safe(whose(event))
 
 
 def value_text(value: Any) -> str:

@@ -4,7 +4,7 @@ The law: one way to ask, two ways to answer, and the same answers.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,6 +19,7 @@ from whence.event.model import Event
 from whence.filter.tree import Both, Causal, Either, Everything, Filter, Negation
 from whence.index.correlations import Correlations
 from whence.index.endings import Ending
+from whence.index.error_groups import ErrorGroups
 from whence.index.histories import RunHistory
 from whence.index.statistics import Statistics
 
@@ -45,8 +46,8 @@ class Reading(Protocol):
     def count(self, tree: Filter) -> int:
         """How many events match."""
 
-    def errors(self, tree: Filter) -> Iterable[Event]:
-        """The errors among the events that match, each once, in no order."""
+    def errors(self, tree: Filter, limit: int) -> ErrorGroups:
+        """The errors among the events that match, like ones together; of many groups the first `limit`."""
 
     def past(self) -> Past:
         """The causes of everything, since causes may lie in other runs."""

@@ -14,6 +14,7 @@ from whence.filter.match import matcher
 from whence.filter.tree import Filter
 from whence.index.correlations import Correlations, correlations_of
 from whence.index.endings import Ending, ending_of
+from whence.index.error_groups import ErrorGroups, group_errors
 from whence.index.failures import is_error
 from whence.index.histories import RunHistory, histories
 from whence.index.statistics import Statistics, statistics_of
@@ -66,15 +67,20 @@ class Scan:
         """How many events match."""
         return sum(1 for _ in self._matching(tree))
 
-    def errors(self, tree: Filter) -> Iterator[Event]:
-        """The errors that match; once all are given, the past is known as well."""
+    def errors(self, tree: Filter, limit: int) -> ErrorGroups:
+        """The errors that match, like ones together. The past is taken in on the way, since it will be asked for."""
         wanted, past = matcher(tree), ScannedPast(self.archive)
-        for event, place in self._placed():
-            if event.id not in past.graph:
-                past.note(event, place)
-                if is_error(event) and wanted(event):
-                    yield event
+
+        def errors() -> Iterator[Event]:
+            for event, place in self._placed():
+                if event.id not in past.graph:
+                    past.note(event, place)
+                    if is_error(event) and wanted(event):
+                        yield event
+
+        groups = group_errors(errors(), limit=limit)
         self._past = past
+        return groups
 
     def past(self) -> Past:
         """The causes of everything."""

@@ -3,16 +3,16 @@
 The law: the same as the pure folds of `statistics.py`, `correlations.py` and `histories.py` over every event; only read here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import duckdb
 import orjson
 
-from whence.errors import FilterError
 from whence.event import names
 from whence.filter.tree import Among, Bucket, Everything, Filter, Path
+from whence.index.asked import Asked
 from whence.index.correlations import Correlation, Correlations
 from whence.index.engine import Clock
 from whence.index.failures import FAILED
@@ -59,10 +59,10 @@ def statistics(
     hours = f"histogram(time // {HOUR} % 24)" if hourly else "NULL"
     clock = Clock(timeout)
     clock.start()
-    asked = _Asked(engine, tree, clock)
+    asked = Asked(engine, tree, clock)
     found: dict[Value, Statistic] = {}
     try:
-        for part in asked.slices() if timeout is not None else ["TRUE"]:
+        for part in _slices(asked) if timeout is not None else ["TRUE"]:
             rows = asked.rows(f"SELECT {value}, {_EXTENT}, {hours} FROM _all WHERE ({{where}}) AND {part} GROUP BY ALL")
             for one in map(_statistic, rows):
                 found[one.value] = _together(found[one.value], one) if one.value in found else one
@@ -96,7 +96,7 @@ def correlations(
         " ORDER BY max(time) DESC, correlation" + (f" LIMIT {limit}" if limit is not None else "")
     )
     try:
-        rows = _Asked(engine, tree, clock).rows(text)
+        rows = Asked(engine, tree, clock).rows(text)
     except duckdb.InterruptException:
         return Correlations([], 0, partial=True)
     finally:
@@ -106,7 +106,7 @@ def correlations(
 
 def histories(engine: "Engine") -> dict[str | None, RunHistory]:
     """Every run's history, by run."""
-    asked = _Asked(engine, Everything(), Clock(None))
+    asked = Asked(engine, Everything(), Clock(None))
     found: dict[str | None, RunHistory] = {}
     for run, *counted in asked.rows(f"SELECT run, {_EXTENT} FROM _all GROUP BY run"):
         found[run] = RunHistory(run)
@@ -131,12 +131,12 @@ def unended_spans(engine: "Engine", run: str | None) -> list[tuple[str, int]]:
         " WHERE run IS NOT DISTINCT FROM $1 AND signal <> 'span' AND trace_id <> '' AND span_id <> '' GROUP BY span"
         " HAVING span NOT IN (SELECT id FROM _all WHERE run IS NOT DISTINCT FROM $1 AND signal = 'span') ORDER BY span"
     )
-    return [(span, count) for span, count in _Asked(engine, Everything(), Clock(None)).rows(text, [run])]
+    return [(span, count) for span, count in Asked(engine, Everything(), Clock(None)).rows(text, [run])]
 
 
 def ids_of(engine: "Engine", tree: Filter) -> frozenset[str]:
     """The ids of the events that match. Raises FilterError."""
-    return frozenset(id for (id,) in _Asked(engine, tree, Clock(None)).rows("SELECT id FROM _all WHERE {where}"))
+    return frozenset(id for (id,) in Asked(engine, tree, Clock(None)).rows("SELECT id FROM _all WHERE {where}"))
 
 
 def reach_of(engine: "Engine", tree: Filter, start_of: StartOf, *, timeout: float | None = None) -> Reach | None:
@@ -144,7 +144,7 @@ def reach_of(engine: "Engine", tree: Filter, start_of: StartOf, *, timeout: floa
     clock = Clock(timeout)
     clock.start()
     try:
-        asked = _Asked(engine, tree, clock)
+        asked = Asked(engine, tree, clock)
         runs = [run for (run,) in asked.rows("SELECT DISTINCT run FROM _all WHERE {where} LIMIT 2")]
         if len(runs) != 1:
             return Reach(runs)
@@ -157,35 +157,14 @@ def reach_of(engine: "Engine", tree: Filter, start_of: StartOf, *, timeout: floa
         clock.stop()
 
 
-class _Asked:
-    """A filter asked of an archive as it is at this moment."""
-
-    def __init__(self, engine: "Engine", tree: Filter, clock: Clock) -> None:
-        self.where = engine.where(tree)
-        self.session = clock.watch(engine.look())
-        self.clock = clock
-
-    def rows(self, text: str, more: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a SELECT, in which `{where}` is the filter. Raises InterruptException once the time is over."""
-        if self.clock.over:
-            raise duckdb.InterruptException("the time is over")
-        parameters = [*(self.where.parameters if "{where}" in text else ()), *more]
-        try:
-            return self.session.execute(text.replace("{where}", self.where.text), parameters).fetchall()
-        except duckdb.InterruptException:
-            raise
-        except duckdb.Error as cause:
-            said = str(cause).partition("\n")[0]
-            raise FilterError(f"cannot answer this question: {said}; ask for less at once") from cause
-
-    def slices(self) -> list[str]:
-        """Conditions that cut the time into parts."""
-        ((low, high),) = self.rows("SELECT min(time), max(time) FROM _all")
-        if low is None or low == high:
-            return ["TRUE"]
-        edges = [low + (high - low) * n // _SLICES for n in range(1, _SLICES)]
-        between = [f"time >= {start} AND time < {end}" for start, end in pairwise(edges)]
-        return [f"time < {edges[0]}", *between, f"time >= {edges[-1]}"]
+def _slices(asked: Asked) -> list[str]:
+    """Conditions that cut the time into parts."""
+    ((low, high),) = asked.rows("SELECT min(time), max(time) FROM _all")
+    if low is None or low == high:
+        return ["TRUE"]
+    edges = [low + (high - low) * n // _SLICES for n in range(1, _SLICES)]
+    between = [f"time >= {start} AND time < {end}" for start, end in pairwise(edges)]
+    return [f"time < {edges[0]}", *between, f"time >= {edges[-1]}"]
 
 
 def _statistic(row: tuple[Any, ...]) -> Statistic:

@@ -1,20 +1,25 @@
 """Errors put together with their like, and the events at the beginning of what led to them.
 
-The law: pure, over errors in any order; what is kept of a group does not grow with its errors.
+The law: pure, over errors in any order; what is kept of a group does not grow with its errors. `error_summary.py` asks the
+columns for the same groups.
 """
 
 from bisect import insort
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from whence.causality.graph import Follow, Graph
-from whence.cli.lines import lane_of
 from whence.event import names
+from whence.event.flat import plain
 from whence.event.model import Event
+from whence.filter.values import json_text
 
-_TRACED: Final = 20
+OURS: Final = "whence"
+INSTRUMENTATIONS: Final = "opentelemetry.instrumentation"
+SAYS_NOTHING: Final = ("false", "0", "0.0", "[]", "{}")
+TRACED: Final = 20
 """Errors of a group, the earliest, whose causes are followed."""
 _MOST_HOPS: Final = 10_000
 """Events that are walked through for the root causes of one group."""
@@ -44,10 +49,10 @@ class ErrorGroup:
         self.count += 1
         self.last = max(self.last, event.time)
         at = (event.time, event.id)
-        if len(self.earliest) < _TRACED or at < self.earliest[-1]:
+        if len(self.earliest) < TRACED or at < self.earliest[-1]:
             insort(self.earliest, at)
-            del self.earliest[_TRACED:]
-        self.lanes.add(lane_of(event))
+            del self.earliest[TRACED:]
+        self.lanes.add(whose(event))
         if len(self.lanes) > KEPT_LANES:
             self.lanes.remove(max(self.lanes))
 
@@ -63,8 +68,15 @@ class Roots(NamedTuple):
     cut: bool
 
 
-def group_errors(errors: Iterable[Event]) -> list[ErrorGroup]:
-    """The groups, the most frequent first, then the earliest."""
+class ErrorGroups(NamedTuple):
+    """The answer: the most frequent come first, then the earliest. `total`: how many there are, shown or not."""
+
+    of: list[ErrorGroup]
+    total: int
+
+
+def group_errors(errors: Iterable[Event], *, limit: int | None = None) -> ErrorGroups:
+    """The groups of these errors; of many the first `limit`."""
     groups: dict[tuple[str, str], ErrorGroup] = {}
     for event in errors:
         key = (event.type, message_of(event))
@@ -72,15 +84,44 @@ def group_errors(errors: Iterable[Event]) -> list[ErrorGroup]:
         if group is None:
             group = groups[key] = ErrorGroup(*key)
         group.note(event)
-    return sorted(groups.values(), key=lambda group: (-group.count, group.earliest[0]))
+    found = sorted(groups.values(), key=lambda group: (-group.count, group.earliest[0]))
+    return ErrorGroups(found[:limit], len(found))
 
 
 def message_of(event: Event) -> str:
     """What an error says: its exception's message, else its own."""
-    said = event.attributes.get(names.EXCEPTION_MESSAGE) or event.attributes.get(names.SPAN_STATUS_MESSAGE)
-    said = said or event.payload.get("error") or event.payload.get("message") or event.description
-    kind = event.attributes.get(names.EXCEPTION_TYPE) or event.payload.get("error_type")
-    return ": ".join(str(part) for part in (kind, said) if part)
+    attributes, payload = event.attributes, event.payload
+    kind = next(filter(None, [said(attributes.get(names.EXCEPTION_TYPE)), said(payload.get("error_type"))]), None)
+    told = (
+        said(attributes.get(names.EXCEPTION_MESSAGE))
+        or said(attributes.get(names.SPAN_STATUS_MESSAGE))
+        or said(payload.get("error"))
+        or said(payload.get("message"))
+        or event.description
+    )
+    return ": ".join(part for part in (kind, told) if part)
+
+
+def said(value: Any) -> str | None:
+    """A recorded value as text; None where it says nothing."""
+    value = plain(value)
+    if isinstance(value, str):
+        return value or None
+    if value is None:
+        return None
+    text = repr(value) if isinstance(value, float) else json_text(value)
+    return None if text in SAYS_NOTHING else text
+
+
+def whose(event: Event) -> str:
+    """Agent and task where given, else its stage, else its source or, where that only says which library recorded it, the
+    service."""
+    parts = [part for part in (event.agent, event.task or event.stage) if part]
+    service = said(event.resource.get(names.SERVICE_NAME)) or ""
+    source = event.source or ""
+    if service and (source == OURS or source.startswith(INSTRUMENTATIONS)):
+        source = service
+    return "/".join(parts) or source or service
 
 
 def roots_of(graph: Graph, group: ErrorGroup) -> Roots:
