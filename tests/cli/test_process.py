@@ -90,6 +90,37 @@ def test_tail_shows_events_of_all_processes_as_they_come_across_sealing(
     assert tail.stderr is not None and tail.stderr.read().count(b"\n") <= 1
 
 
+def test_tail_shows_what_a_filter_lets_through(tmp_path: Path) -> None:
+    """Beside the named options, event by event; a value that is missing matches nothing."""
+    command = [
+        *WHENCE,
+        "tail",
+        "payload.size > 5 OR boom",
+        "--agent",
+        "a",
+        "-a",
+        str(tmp_path / "x"),
+        "--json",
+        "--from-start",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        an_archive(
+            tmp_path / "x",
+            [
+                an_event("small", agent="a", payload={"size": 1}),
+                an_event("big", agent="a", payload={"size": 9}),
+                an_event("foreign", agent="b", payload={"size": 9}),
+                an_event("none", agent="a"),
+                an_event("boom", agent="a"),
+            ],
+        )
+        assert next_lines(process, 2) == ["big", "boom"]
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_a_run_being_written_is_running_until_its_writer_is_killed(tmp_path: Path, whence: Ask) -> None:
     """The lock of its file tells, not a guess by age; what was torn is set aside by `seal`, and no event lost."""
     script = (
