@@ -23,41 +23,26 @@ WhereOption = Annotated[
     str | None,
     typer.Option("--where", metavar="FILTER", help="Only what this expression of the filter language lets through."),
 ]
-TypeOption = Annotated[
-    list[str] | None,
-    typer.Option("--type", metavar="PATTERN", help="Types that match, such as `task.*`; may be given again."),
-]
-KindOption = Annotated[
-    list[str] | None, typer.Option("--kind", metavar="KIND", help="milestone, decision, action, state, detail, system.")
-]
-AgentOption = Annotated[
-    list[str] | None, typer.Option("--agent", metavar="ID", help="Of this agent; may be given again.")
-]
-TaskOption = Annotated[list[str] | None, typer.Option("--task", metavar="ID", help="Of this task; may be given again.")]
-CorrelationOption = Annotated[
-    list[str] | None, typer.Option("--correlation", metavar="ID", help="Of this correlation; may be given again.")
-]
-TurnOption = Annotated[str | None, typer.Option("--turn", metavar="A..B", help="A turn, or from one to another.")]
-SeverityOption = Annotated[
-    str | None, typer.Option("--severity", metavar="LEVEL", help="At least trace, debug, info, warn, error or fatal.")
-]
-SinceOption = Annotated[str | None, typer.Option("--since", metavar="TIME", help="Not before this time, or 5m ago.")]
-UntilOption = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Not after this time.")]
-TraceOption = Annotated[str | None, typer.Option("--trace", metavar="ID", help="Only this trace.")]
-
+_Text = str | None
+_Texts = list[str] | None
 OPTIONS: Final[dict[str, Any]] = {
     "run": RunOption,
-    "type": TypeOption,
-    "kind": KindOption,
-    "agent": AgentOption,
-    "task": TaskOption,
-    "correlation": CorrelationOption,
-    "turn": TurnOption,
-    "severity": SeverityOption,
-    "trace": TraceOption,
-    "since": SinceOption,
-    "until": UntilOption,
+    "type": Annotated[
+        _Texts, typer.Option(metavar="PATTERN", help="Types that match, such as `task.*`; may be given again.")
+    ],
+    "kind": Annotated[_Texts, typer.Option(metavar="KIND", help="milestone, decision, action, state, detail, system.")],
+    "agent": Annotated[_Texts, typer.Option(metavar="ID", help="Of this agent; may be given again.")],
+    "task": Annotated[_Texts, typer.Option(metavar="ID", help="Of this task; may be given again.")],
+    "correlation": Annotated[_Texts, typer.Option(metavar="ID", help="Of this correlation; may be given again.")],
+    "turn": Annotated[_Text, typer.Option(metavar="A..B", help="A turn, or from one to another.")],
+    "severity": Annotated[
+        _Text, typer.Option(metavar="LEVEL", help="At least trace, debug, info, warn, error or fatal.")
+    ],
+    "trace": Annotated[_Text, typer.Option(metavar="ID", help="Only this trace.")],
+    "since": Annotated[_Text, typer.Option(metavar="TIME", help="Not before this time, or 5m ago.")],
+    "until": Annotated[_Text, typer.Option(metavar="TIME", help="Not after this time.")],
 }
+"""The options that select events, by the names of `selection`'s parameters."""
 
 
 def selecting(*, filter: Any = FilterArgument) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
