@@ -21,6 +21,7 @@ from whence.otlp.wire import (
     tree_of_json,
     tree_of_protobuf,
 )
+from whence.otlp.wire_scalars import counted
 
 EACH = pytest.mark.parametrize("signal", SIGNALS)
 TORTURE = bool(os.environ.get("WHENCE_TORTURE"))
@@ -50,6 +51,59 @@ def broken(data: bytes, chance: random.Random) -> bytes:
     if chance.random() < 0.3:
         del spoiled[chance.randrange(len(spoiled) + 1) :]
     return bytes(spoiled)
+
+
+CROWDS = {
+    "records": (b"\x0a", b"\x12", b"\x12\x00" * 2_000_001),
+    "records behind a group": (b"\x0a", b"\x12", b"\x0b\x0c" + b"\x12\x00" * 2_000_001),
+    "records, broken at the end": (b"\x0a", b"\x12", b"\x12\x00" * 2_000_001 + b"\x07"),
+    "scopes": (b"\x0a", b"\x12\x00" * 2_000_001),
+    "resources": (b"\x0a\x00" * 2_000_001,),
+}
+
+
+@pytest.mark.parametrize("crowd", CROWDS.values(), ids=CROWDS.keys())
+def test_more_records_than_memory_is_worth_are_refused_before_they_are_parsed(crowd: tuple[bytes, ...]) -> None:
+    """Two bytes on the wire are a hundred in memory: a few megabytes of them are no request."""
+    data = crowd[-1]
+    for tag in reversed(crowd[:-1]):
+        data = tag + counted(data)
+    with pytest.raises(DataError, match="more than 2,000,000 resources, scopes, records and data points; send smaller"):
+        lines_of_protobuf("logs", data)
+
+
+def test_more_data_points_than_memory_is_worth_are_refused() -> None:
+    """However few metrics they are of."""
+    data = b"\x2a" + counted(b"\x0a\x00" * 2_000_001)
+    for tag in (b"\x12", b"\x12", b"\x0a"):
+        data = tag + counted(data)
+    with pytest.raises(DataError, match="more than 2,000,000"):
+        lines_of_protobuf("metrics", data)
+
+
+def test_more_json_objects_than_memory_is_worth_are_refused() -> None:
+    """Also where no schema knows them."""
+    for inside in (b"[]", b"{}"):
+        with pytest.raises(DataError, match="more than 10,000,000 objects and arrays; send smaller"):
+            tree_of_json("logs", b'{"x":[' + (inside + b",") * 10_000_001 + b"[]]}")
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff" * 2_000_000, b"\x0a" + b"\xff" * 2_000_000, b"\x0b" * 2_000_000, b"\x00" * 2_000_000]
+)
+def test_megabytes_of_nonsense_are_refused_at_once(data: bytes) -> None:
+    """The look from outside ends where the bytes make no sense."""
+    with pytest.raises(DataError):
+        lines_of_protobuf("logs", data)
+
+
+def test_a_histogram_of_many_buckets_is_kept() -> None:
+    """Its counts are made text a run at a time, and none is lost between the runs."""
+    counts = [n % 7 for n in range(10_000)]
+    message = MESSAGES["metrics"]()
+    metric = message.resource_metrics.add().scope_metrics.add().metrics.add()
+    metric.exponential_histogram.data_points.add().positive.bucket_counts.extend(counts)
+    assert tree_of_protobuf("metrics", message.SerializeToString()) == json_of(message)
 
 
 @EACH

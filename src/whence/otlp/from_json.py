@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from whence.errors import DataError
+from whence.otlp.crowd import check_json
 from whence.otlp.schema import Signal
 from whence.otlp.to_protobuf import protobuf_of_tree
 from whence.otlp.wire_scalars import name_of
@@ -21,8 +22,10 @@ def protobuf_of_json(signal: Signal, data: bytes) -> bytes:
 def object_of_json(signal: Signal, data: bytes) -> dict[str, Any]:
     """The JSON object that a body is, not looked into. Of two fields of the same name the last counts.
 
-    Raises DataError for what is no JSON, begins with a byte order mark, is no object, or is nested beyond all reason.
+    Raises DataError for what is no JSON, begins with a byte order mark, is no object, is nested beyond all reason, or holds
+    more than ten million objects.
     """
+    check_json(signal, data)
     try:
         found = orjson.loads(data)
     except orjson.JSONDecodeError as cause:

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from whence.errors import DataError
 from whence.otlp import reasons
+from whence.otlp.crowd import check_protobuf
 from whence.otlp.encode import LOGS, METRICS, TRACES, Shape
 from whence.otlp.limits import DEFAULT, Limits
 from whence.otlp.message_text import FUNCTIONS, TooDeepError
@@ -74,6 +75,7 @@ def count_of_protobuf(signal: Signal, data: bytes) -> int:
 
 
 def _lean(signal: Signal, data: bytes) -> Any:
+    check_protobuf(signal, data)
     return _parse(LEAN[signal], signal, data)
 
 

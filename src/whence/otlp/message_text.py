@@ -5,7 +5,7 @@ integers are text, ids hex, other bytes base64, enums numbers. Doubles have the 
 """
 
 import base64
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from struct import unpack
 from typing import Any, Final
 
@@ -37,6 +37,19 @@ def double_text(value: float) -> str:
 def base64_text(value: bytes) -> str:
     """The base64 that JSON has for bytes: the standard alphabet, with padding."""
     return base64.b64encode(value).decode()
+
+
+def digits(numbers: Sequence[int]) -> str:
+    """Integers as JSON has those of 64 bits, but for the first and last quote."""
+    if len(numbers) <= _RUN:
+        return '","'.join(map(str, numbers))
+    runs = (numbers[start : start + _RUN] for start in range(0, len(numbers), _RUN))
+    return '","'.join(['","'.join(map(str, run)) for run in runs])
+
+
+_RUN: Final = 1 << 12
+"""Numbers that are made text at once. A data point of a few bytes on the wire each can hold millions: no list of all their
+texts is made, and other threads get their turn."""
 
 
 # --- attributes, of which most have been seen before ----------------------------------------------------------------------
@@ -155,8 +168,8 @@ def _value(field: Field, depth: str) -> str:
     if field.kind == "pair" and field.repeated:
         return f"'[' + pairs(v, {depth}) + ']'"
     one = f"{field.of}(v, {depth})" if field.of else _ONE[field.kind]
-    if field.repeated and one == _DIGITS:  # a run of bytes can hold millions of small ones
-        return "'[\"' + '\",\"'.join(map(str, v)) + '\"]'"
+    if field.repeated and one == _DIGITS:
+        return "'[\"' + digits(v) + '\"]'"
     return f"'[' + ','.join([{one} for v in v]) + ']'" if field.repeated else one
 
 
@@ -238,6 +251,7 @@ def _source() -> Iterator[str]:
 def _made() -> dict[str, Any]:
     found: dict[str, Any] = {
         "double_text": double_text,
+        "digits": digits,
         "quote": quote,
         "base64_text": base64_text,
         "pairs": pairs,
