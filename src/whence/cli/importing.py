@@ -1,8 +1,8 @@
-"""`whence import`: OTLP JSON Lines files of any writer, checked line by line and taken into the archive."""
+"""`whence import`: JSON Lines files of OTLP, structlog or eliot, checked line by line and taken into the archive."""
 
 import gzip
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +21,28 @@ from whence.event import names
 from whence.event.model import Event
 from whence.otlp.decode import Place, decode, events_of, signal_of
 from whence.otlp.encode import Line
+from whence.otlp.foreign import Foreign, otlp_of
+from whence.otlp.from_eliot import from_eliot, is_eliot
+from whence.otlp.from_structlog import from_structlog, is_structlog
 
 GROUP: Final = "imported"
 """The archive's folder for what was imported. Which run an event is of is said by the event, never by the folder."""
 MAX_LINE: Final = 64 << 20
 """Bytes: a longer line is not taken; a small compressed file can hold one that would fill memory."""
+_SIGNALS: Final = ("resourceLogs", "resourceSpans", "resourceMetrics")
 _LEVELS: Final = (("resourceLogs", "scopeLogs", "logRecords"), ("resourceSpans", "scopeSpans", "spans"))
+OTLP: Final = "otlp"
+
+
+class Form(NamedTuple):
+    """How another tool writes its lines: whether one looks like that, and what it becomes."""
+
+    fits: Callable[[Mapping[str, Any]], bool]
+    take: Callable[[Mapping[str, Any]], Foreign]
+
+
+FORMS: Final = {"eliot": Form(is_eliot, from_eliot), "structlog": Form(is_structlog, from_structlog)}
+"""Asked in this order of a line that is no OTLP."""
 _BATCH: Final = 1 << 20
 _SHOWN_BAD: Final = 20
 
@@ -51,17 +67,23 @@ class FileReport:
 
 
 def import_files(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="OTLP JSON Lines: plain, .gz or .zst.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSON Lines: plain, .gz or .zst.")],
     *,
     archive: ArchiveOption = ARCHIVE,
+    form: Annotated[
+        str | None, typer.Option("--from", metavar="FORM", help="otlp, structlog or eliot; otherwise each line tells.")
+    ] = None,
     json: JsonOption = False,
 ) -> int:
-    """Take OTLP JSON Lines files into the archive.
+    """Take files of OTLP, structlog or eliot into the archive.
 
-    From any writer: the Collector's file exporter, another archive, plain or compressed. Every line is checked; one that
-    is not OTLP is reported with its place and left out, the others are taken. Importing a file again adds nothing that
-    readers would show twice. Exits with 1 where lines were left out, with 3 where a file could not be read to its end.
+    OTLP JSON Lines from any writer: the Collector's file exporter, another archive; structlog's JSON lines; eliot's logs,
+    whose actions become causes. Plain or compressed. Every line is checked; one that is nothing of these is reported with
+    its place and left out, the others are taken. Importing a file again adds nothing that readers would show twice. Exits
+    with 1 where lines were left out, with 3 where a file could not be read to its end.
     """
+    if form is not None and form not in (OTLP, *FORMS):
+        raise typer.BadParameter(f"{form!r} is no form: expected {OTLP}, structlog or eliot")
     reports = []
     writer = ArchiveWriter(archive)
     with closing(writer), progress("importing") as tell:
@@ -71,7 +93,7 @@ def import_files(
             reports.append(report)
             try:
                 with file.open("rb") as raw:
-                    _take(writer, plain_lines(raw), stem_of(file), report)
+                    _take(writer, plain_lines(raw), stem_of(file), report, form)
             except (OSError, EOFError, zstandard.ZstdError) as fault:
                 report.trouble = f"cannot read {file} to its end: {fault}"
             _tell(report, json)
@@ -101,7 +123,9 @@ def _tell(report: FileReport, json: bool) -> None:
         note(report.trouble)
 
 
-def _take(writer: ArchiveWriter, lines: Iterable[tuple[int, bytes]], stem: str, report: FileReport) -> None:
+def _take(
+    writer: ArchiveWriter, lines: Iterable[tuple[int, bytes]], stem: str, report: FileReport, form: str | None
+) -> None:
     """Check and append line by line, in batches of one signal."""
     waiting: dict[str, list[Line]] = {}
     size = 0
@@ -109,7 +133,7 @@ def _take(writer: ArchiveWriter, lines: Iterable[tuple[int, bytes]], stem: str, 
         if not data.strip():
             continue
         try:
-            signal, line, bad = checked(data, Place(stem, offset))
+            signal, line, bad = checked(data, Place(stem, offset), form)
         except DataError as fault:
             report.bad.append(Bad(number, offset, str(fault)))
             continue
@@ -133,10 +157,10 @@ def _append(writer: ArchiveWriter, waiting: dict[str, list[Line]]) -> None:
 # --- deciding: pure ---------------------------------------------------------------------------------------------------
 
 
-def checked(data: bytes, place: Place) -> tuple[str, Line, list[str]]:
+def checked(data: bytes, place: Place, form: str | None = None) -> tuple[str, Line, list[str]]:
     """The signal and the archive line of one line of a file, each log record with an id, and what had to be left out of it.
 
-    Raises DataError where nothing of it can be taken.
+    `form`: what it must be; None: what it looks like. Raises DataError where nothing of it can be taken.
     """
     if len(data) > MAX_LINE:
         raise DataError(f"longer than {MAX_LINE >> 20} MiB")
@@ -144,6 +168,10 @@ def checked(data: bytes, place: Place) -> tuple[str, Line, list[str]]:
         parsed = orjson.loads(data)
     except orjson.JSONDecodeError as fault:
         raise DataError(f"not JSON: {fault}") from None
+    foreign = _foreign(parsed, form)
+    if foreign is not None:
+        parsed = otlp_of(foreign, place.stem)
+        data = orjson.dumps(parsed)
     events, bad = decode(parsed, place)
     signal = signal_of(parsed)
     if signal == "metrics":
@@ -162,6 +190,20 @@ def checked(data: bytes, place: Place) -> tuple[str, Line, list[str]]:
         _line(data, sum(event.signal != "span_event" for event in events), [event.time for event in events]),
         bad,
     )
+
+
+def _foreign(parsed: Any, form: str | None) -> Foreign | None:
+    """The line as another tool's; None where it is to be OTLP. Raises DataError where it is nothing that is known."""
+    if form == OTLP or (form is None and (not isinstance(parsed, Mapping) or any(key in parsed for key in _SIGNALS))):
+        return None
+    if not isinstance(parsed, Mapping):
+        raise DataError(f"no line of {form}: expected a JSON object")
+    if form is not None:
+        return FORMS[form].take(parsed)
+    for known in FORMS.values():
+        if known.fits(parsed):
+            return known.take(parsed)
+    raise DataError(f"neither {OTLP} nor {' nor '.join(FORMS)}: if you know which it is, say --from")
 
 
 def without_bad(parsed: Mapping[str, Any], place: Place) -> dict[str, Any]:

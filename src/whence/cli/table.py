@@ -54,9 +54,17 @@ COMMANDS: Final = {
         Command("verify", "whence.cli.upkeep", "verify", "Check every file of the archive."),
         Command("seal", "whence.cli.upkeep", "seal", "Recover what dead processes left, seal and compress."),
         Command("retain", "whence.cli.retain", "retain", "Remove files whose time is over, as a plan says."),
-        Command("import", "whence.cli.importing", "import_files", "Take OTLP JSON Lines files into the archive."),
+        Command(
+            "import", "whence.cli.importing", "import_files", "Take files of OTLP, structlog or eliot into the archive."
+        ),
         Command(
             "export", "whence.cli.export", "export", "Write the archive, or what is chosen of it, in another format."
+        ),
+        Command("collect", "whence.cli.collect", "collect", "Run the collector: OTLP in, archive and OTLP out."),
+        Command("validate", "whence.cli.collect", "validate", "Check a collector's configuration without starting it."),
+        Command("components", "whence.cli.collect", "components", "List what a collector can be made of."),
+        Command(
+            "print-config", "whence.cli.collect", "print_config", "Show a collector's configuration, secrets taken out."
         ),
         Command("doctor", "whence.cli.doctor", "doctor", "Check the installation, the settings and the archive."),
     )
