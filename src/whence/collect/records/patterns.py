@@ -3,7 +3,7 @@
 The law: pure. RE2 only; what it has no way to do in linear time (back references, lookaround) is refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -24,24 +24,36 @@ class Group(NamedTuple):
 @lru_cache(maxsize=_KEPT)
 def pattern(text: str) -> Any:
     """The compiled expression. Raises ValueError saying what is wrong with it, also where it is too long or too slow."""
-    import re2  # of the extra `collect`
-
     if len(text) > LONGEST:
         raise ValueError(f"the regular expression has {len(text):,} characters, of at most {LONGEST:,}")
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MEMORY
-    try:
-        compiled = re2.compile(text, options)
-    except re2.error as problem:
-        cause = problem.args[0] if problem.args else problem
-        words = cause.decode(errors="replace") if isinstance(cause, bytes) else str(cause)
-        raise ValueError(f"not a regular expression (RE2): {words}") from None
+    compiled = _compiled(text)
     if compiled.programsize > REGEX_STEPS:
         raise ValueError(
             f"the regular expression takes {compiled.programsize} steps a character, of at most {REGEX_STEPS}: repeat less"
         )
     return compiled
+
+
+def any_of(texts: Sequence[str]) -> Any:
+    """One expression that is found wherever any of these is; None where there is none, or together they are too large."""
+    try:
+        return _compiled("|".join(f"(?:{text})" for text in texts)) if texts else None
+    except ValueError:
+        return None
+
+
+def _compiled(text: str) -> Any:
+    import re2  # of the extra `collect`
+
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MEMORY
+    try:
+        return re2.compile(text, options)
+    except re2.error as problem:
+        cause = problem.args[0] if problem.args else problem
+        words = cause.decode(errors="replace") if isinstance(cause, bytes) else str(cause)
+        raise ValueError(f"not a regular expression (RE2): {words}") from None
 
 
 def check(text: str) -> str:

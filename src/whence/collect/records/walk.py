@@ -154,7 +154,7 @@ def _kept(before: list[Json], become: Callable[[Json], Json | None]) -> list[Jso
 def _with(holder: Draft, name: str, inside: Draft) -> Json:
     now = inside.result()
     if now is not inside.original:
-        holder.set(name, now or None)
+        holder.set(name, now)
     return holder.result()
 
 
