@@ -150,5 +150,6 @@ def test_a_long_log_is_told_the_same_as_a_short_one(
     short = ask_both("log", "-a", archive)
     monkeypatch.setattr("whence.cli.indexed._HELD", 10)
     assert ask_both("log", "-a", archive) == short and "+1:39:00.000000" in short.out
-    an_archive(archive, [an_event("elsewhere", run="other", time=START)])
+    an_archive(archive, [an_event("elsewhere", run="other", time=START + 200 * MINUTE)])
+    assert "+49:00.000000" in ask_both("log", "-a", archive, "--limit", 50).out
     assert "2026-01-01 01:39:00.000000" in ask_both("log", "-a", archive).out

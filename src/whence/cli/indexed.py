@@ -62,11 +62,12 @@ class Indexed:
         self.partial = self.partial or found.partial
 
     def told(self, tree: Filter, tell: Tell, *, limit: int | None = None, newest: bool = False) -> Told:
-        """The events that match, told as they come; the last ones are held to be turned round."""
+        """The events that match, told as they come; so many as were asked for are held."""
         rows: Iterator[Row] = map(tell, self._events(tree, limit=limit, newest=newest))
         origins = Origins(self.engine.graph().origins())
-        if newest:
-            return Told.of(list(rows)[::-1], origins)
+        if limit is not None:
+            found = list(rows)
+            return Told.of(found[::-1] if newest else found, origins)
         held = list(islice(rows, _HELD))
         if len(held) < _HELD:
             return Told.of(held, origins)

@@ -14,6 +14,7 @@ from whence.cli.lines import Tell, Told
 from whence.cli.live import live_segments
 from whence.cli.output import note
 from whence.cli.past import Past
+from whence.cli.scan import Scan
 from whence.errors import DataError
 from whence.event.model import Event
 from whence.filter.tree import Both, Causal, Either, Everything, Filter, Negation
@@ -77,8 +78,6 @@ def open_reading(directory: Path, *, tree: Filter | None = None, timeout: float 
     The index is used where it is installed and the archive is not so small that it costs more; always for causal conditions,
     which only it can answer. Raises NotFoundError where there is nothing, DataError where there is a file of no known ending.
     """
-    from whence.cli.scan import Scan
-
     archive = open_archive(directory)
     causal = asks_for_causes(tree or Everything())
     if causal or (directory.is_dir() and size_of(archive) >= INDEXED_BYTES):
@@ -86,8 +85,8 @@ def open_reading(directory: Path, *, tree: Filter | None = None, timeout: float 
             from whence.cli.indexed import Indexed
 
             return Indexed(directory, timeout)
-        except ModuleNotFoundError:
-            if causal:
+        except ModuleNotFoundError as missing:
+            if causal or (missing.name or "").startswith("whence"):
                 raise
     return Scan(archive, timeout)
 
