@@ -1,6 +1,8 @@
 """The codec: protobuf, JSON, trees and lines say the same, and what none of them can say is refused."""
 
 import os
+import subprocess
+import sys
 from typing import Any
 
 import orjson
@@ -143,3 +145,10 @@ def _fields_in(message: Any, found: set[tuple[str, str]]) -> None:
         if field.message_type:
             for inner in value if field.is_repeated else [value]:
                 _fields_in(inner, found)
+
+
+def test_a_program_that_records_does_without_protobuf() -> None:
+    """The codec of requests needs an extra; recording, reading and the command line do not load it."""
+    code = "import sys, whence, whence.cli, whence.otlp.metrics; print('google.protobuf' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
