@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from whence.archive.reader import Archive, Segment
 from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.cli.app import call
 from whence.index import background
-from whence.index.background import begin_build, build_all, main, missing_sidecars
+from whence.index.background import _build, begin_build, build_all, missing_sidecars
 from whence.index.sidecar import load_note
 from whence.record.settings import read_settings
 
@@ -52,7 +53,11 @@ def assert_answers(archive: Path) -> None:
 
 def children() -> set[int]:
     """The processes that this one started, zombies included."""
-    return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
+    found: set[int] = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended
+            found.update(map(int, path.read_text().split()))
+    return found
 
 
 # --- by all cores -----------------------------------------------------------------------------------------------------
@@ -134,14 +139,21 @@ def test_the_module_makes_what_is_missing_in_a_directory(tmp_path: Path) -> None
     assert_answers(archive)
 
 
+def test_it_gives_way_to_every_other_process(tmp_path: Path) -> None:
+    """The lowest priority there is; its workers inherit it."""
+    code = "import os, sys; from whence.index.background import main; main(sys.argv[1:]); print(os.nice(0))"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "19\n"
+
+
 def test_only_one_is_at_an_archive(tmp_path: Path) -> None:
     """A second one leaves the work to the first."""
     archive = sealed(tmp_path / "x", 2)
     with background._alone(archive) as free:
         assert free
-        assert main([str(archive), "--processes", "1"]) == 0
+        assert _build(archive, 1) == 0
         assert missing_sidecars(archive)
-    assert main([str(archive), "--processes", "1"]) == 0
+    assert _build(archive, 1) == 0
     assert not missing_sidecars(archive)
 
 
@@ -158,7 +170,7 @@ def test_a_kill_at_any_moment_leaves_right_answers(tmp_path: Path) -> None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert_answers(archive)
-        assert main([str(archive), "--processes", "1"]) == 0
+        assert _build(archive, 1) == 0
         assert missing_sidecars(archive) == []
         assert_answers(archive)
 
@@ -167,7 +179,7 @@ def test_a_kill_at_any_moment_leaves_right_answers(tmp_path: Path) -> None:
 
 
 def test_closed_files_are_indexed_while_the_program_goes_on(tmp_path: Path) -> None:
-    """By a process of the lowest priority, which is no zombie afterwards."""
+    """By a process that is no zombie afterwards, though nobody asks about it."""
     options = WriterOptions(rotate_bytes=1_200_000, compress_over=None, on_sealed=begin_build)
     writer = ArchiveWriter(tmp_path / "x", options)
     lines = some_lines(200, size=10_000)
@@ -177,8 +189,7 @@ def test_closed_files_are_indexed_while_the_program_goes_on(tmp_path: Path) -> N
     known = background._beside[(tmp_path / "x").resolve()]
     process = known.process
     assert process is not None
-    until(lambda: process.poll() is not None, "the end of the process")
-    assert process.pid not in children()
+    until(lambda: process.pid not in children(), "the end of the process")
     writer.close()
     assert_answers(tmp_path / "x")
 

@@ -67,6 +67,7 @@ def test_sidecars_go_with_their_segments_and_answers_are_right(tmp_path: Path) -
     archive = indexed(tmp_path / "x", events)
     before = whence.open(archive)
     before.why(events[-1].id)
+    assert (archive / names.CAUSES).exists()
     going = planned(archive).going
     assert {removal.holding.group for removal in going} == {"run-0", "run-1"}
     assert not [result.trouble for result in remove(archive, going, time.time_ns(), lambda _: None) if result.trouble]
