@@ -15,7 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from whence.errors import DataError
 from whence.otlp.fragment import quote
-from whence.otlp.schema import MESSAGES, Field, Message
+from whence.otlp.schema import MESSAGES, Field, Message, is_choice
 from whence.otlp.value import double
 
 _KEPT: Final = 8192
@@ -237,7 +237,7 @@ def _frame(message: Message, field: Field) -> Iterator[str]:
 
 def _source() -> Iterator[str]:
     for message in MESSAGES.values():
-        if all(field.oneof for field in message.fields):
+        if is_choice(message):
             yield from _choice(message)
         elif message.name == "common_v1_KeyValueList":
             yield from _list_of_pairs(message)
@@ -257,7 +257,7 @@ def _made() -> dict[str, Any]:
         "pairs": pairs,
         "TooDeepError": TooDeepError,
     }
-    exec("\n".join(_source()), found)  # noqa: S102 - of our own words; three times as fast as going over fields by table
+    exec("\n".join(_source()), found)  # noqa: S102 - of our own words; a third faster than a walk over the fields by table
     return found
 
 

@@ -126,6 +126,11 @@ LEVELS: Final[dict[Signal, Levels]] = {
 }
 
 
+def is_choice(message: Message) -> bool:
+    """Whether a message is one of its fields: AnyValue."""
+    return bool(message.fields) and all(field.oneof for field in message.fields)
+
+
 def field_of(message: Message, inside: Message) -> Field:
     """The field of a message that holds messages of another type."""
     return next(field for field in message.fields if field.of == inside.name)

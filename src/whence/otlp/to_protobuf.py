@@ -11,7 +11,7 @@ from typing import Any, Final
 from whence.errors import DataError
 from whence.otlp.decode import signal_of
 from whence.otlp.parse import parse_line
-from whence.otlp.schema import LEVELS, MESSAGES, Field, Message, Signal
+from whence.otlp.schema import LEVELS, MESSAGES, Field, Message, Signal, is_choice
 from whence.otlp.wire_scalars import READ, WRITE, WrongError, can_be_packed, counted, tag, varint
 
 _LEVELS: Final = 101
@@ -219,14 +219,14 @@ def _choice(message: Message) -> Iterator[str]:
 def _made() -> dict[str, Any]:
     lines: list[str] = []
     for message in MESSAGES.values():
-        lines += _choice(message) if all(field.oneof for field in message.fields) else _plain(message)
+        lines += _choice(message) if is_choice(message) else _plain(message)
     found: dict[str, Any] = {
         "WrongError": WrongError, "counted": counted, "inside": _inside, "each": _each, "pairs": _pairs,
         "numbers": _numbers, "texts": _texts,
         **{f"read_{kind}": read for kind, read in READ.items()},
         **{f"write_{kind}": write for kind, write in WRITE.items()},
     }  # fmt: skip
-    exec("\n".join(lines), found)  # noqa: S102 - of our own words; three times as fast as going over fields by table
+    exec("\n".join(lines), found)  # noqa: S102 - of our own words, as in message_text
     return found
 
 
