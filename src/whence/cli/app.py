@@ -31,6 +31,9 @@ EXTRAS: Final = {
     "pyarrow": "query",
     "numpy": "query",
     "pyrage": "encrypt",
+    "google": "collect",
+    "bcrypt": "collect",
+    "grpc": "collect",
 }
 """Packages that a light installation lacks, and the extra that brings each."""
 

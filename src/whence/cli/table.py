@@ -60,11 +60,29 @@ COMMANDS: Final = {
         Command(
             "export", "whence.cli.export", "export", "Write the archive, or what is chosen of it, in another format."
         ),
-        Command("collect", "whence.cli.collect", "collect", "Run the collector: OTLP in, archive and OTLP out."),
-        Command("validate", "whence.cli.collect", "validate", "Check a collector's configuration without starting it."),
-        Command("components", "whence.cli.collect", "components", "List what a collector can be made of."),
         Command(
-            "print-config", "whence.cli.collect", "print_config", "Show a collector's configuration, secrets taken out."
+            "collect",
+            "whence.cli.collect",
+            "collect",
+            "Run the collector, configured as the OpenTelemetry Collector is.",
+        ),
+        Command(
+            "validate",
+            "whence.cli.collect",
+            "validate",
+            "Check a configuration without starting it: every fault with its file, line and key.",
+        ),
+        Command(
+            "components",
+            "whence.cli.collect",
+            "components",
+            "List every component, with the signals it works on and how stable it is.",
+        ),
+        Command(
+            "print-config",
+            "whence.cli.collect",
+            "print_config",
+            "Show the configuration, merged and substituted, with secrets taken out.",
         ),
         Command("doctor", "whence.cli.doctor", "doctor", "Check the installation, the settings and the archive."),
     )

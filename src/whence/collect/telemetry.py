@@ -170,26 +170,23 @@ class Telemetry:
         return [found[name] for name in sorted(found)]
 
 
-def merged(parts: Iterable[Iterable[Family]]) -> list[Family]:
-    """The families of several processes as one: samples with the same labels are added up."""
+def beside(parts: Iterable[tuple[Mapping[str, str], Iterable[Family]]]) -> list[Family]:
+    """The families of several processes as one list; the labels of a process stand on its samples."""
     found: dict[str, Family] = {}
-    sums: dict[str, dict[tuple[str, Labels], float]] = {}
-    for part in parts:
-        for family in part:
-            found.setdefault(family.name, family._replace(samples=[]))
-            totals = sums.setdefault(family.name, {})
-            for sample in family.samples:
-                key = sample.suffix, sample.labels
-                totals[key] = totals.get(key, 0) + sample.value
-    return [
-        found[name]._replace(samples=[Sample(suffix, labels, value) for (suffix, labels), value in sums[name].items()])
-        for name in sorted(found)
-    ]
+    for labels, families in parts:
+        extra = _labels(labels)
+        for family in families:
+            whole = found.setdefault(family.name, family._replace(samples=[]))
+            whole.samples.extend(sample._replace(labels=(*sample.labels, *extra)) for sample in family.samples)
+    return [found[name] for name in sorted(found)]
 
 
 def render(families: Iterable[Family], constant: Mapping[str, str] | None = None, type_suffix: bool = False) -> str:
-    """The Prometheus text format. `constant` labels stand on every sample; `type_suffix` adds `_total` to counters."""
-    extra = _labels(constant or {})
+    """The Prometheus text format. `constant` labels stand on each sample that has none of that name.
+
+    `type_suffix` adds `_total` to counters.
+    """
+    extra = constant or {}
     out = []
     for family in families:
         name = family.name + ("_total" if type_suffix and family.kind == "counter" else "")
@@ -197,7 +194,7 @@ def render(families: Iterable[Family], constant: Mapping[str, str] | None = None
             out.append(f"# HELP {name} {family.help}\n")
         out.append(f"# TYPE {name} {family.kind}\n")
         for sample in family.samples:
-            labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in (*sample.labels, *extra))
+            labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in ({**extra, **dict(sample.labels)}).items())
             out.append(f"{name}{sample.suffix}{{{labels}}} {_number(sample.value)}\n")
     return "".join(out)
 

@@ -21,6 +21,9 @@ class WrittenInt(int):
         made.text = text
         return made
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return WrittenInt, (int(self), self.text)
+
     def __str__(self) -> str:
         return self.text
 
@@ -34,6 +37,9 @@ class WrittenFloat(float):
         made = super().__new__(cls, value)
         made.text = text
         return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return WrittenFloat, (float(self), self.text)
 
     def __str__(self) -> str:
         return self.text

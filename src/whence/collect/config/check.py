@@ -17,7 +17,7 @@ from whence.collect.kinds import Catalog
 from whence.collect.settings import Auth
 from whence.collect.table import Role
 from whence.collect.upstream import INSTEAD
-from whence.collect.written import Written, plain
+from whence.collect.written import Written
 from whence.errors import ConfigError
 from whence.event.misfits import nearest
 
@@ -75,7 +75,7 @@ def check(read: Read, catalog: Catalog) -> Config:
         tuple(extensions),
         telemetry,
         tuple(checking.notes),
-        plain(values(checking.root)),
+        values(checking.root),
     )
 
 
