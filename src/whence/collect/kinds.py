@@ -1,7 +1,7 @@
 """Finding components: whence's own, and what other packages add by entry points.
 
-A package adds a component by naming, in the group `whence.<role>s`, a `Kind`, a `Plug`, or for a processor just a function
-`process(batch) -> Batch | None`.
+A package adds a component by naming, in the group `whence.<role>s`, a `Kind`, a `Plug`, or for a processor just a function:
+`process(batch) -> Batch | None`, or `process(record, resource, scope) -> dict | None`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from whence.collect.component import Plug
-from whence.collect.settings import Settings
+from whence.collect.processors.function import plug_of
 from whence.collect.table import ALL, BUILT_IN, GROUPS, NONE, ROLES, Kind, Role
 from whence.errors import ConfigError
 
@@ -88,5 +88,5 @@ class Catalog:
             f"of {package}",
         )
         if role == "processor" and callable(found) and not isinstance(found, Plug):
-            self._given[role, point.name] = Plug(Settings, lambda settings, host, after: found)
+            self._given[role, point.name] = plug_of(found)
         return kind

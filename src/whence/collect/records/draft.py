@@ -106,6 +106,11 @@ class Draft:
         else:
             self._now[name] = value
 
+    def become(self, now: Json) -> None:
+        """Be another object altogether."""
+        self._now = now
+        self._attributes = {}
+
     @property
     def attributes(self) -> Attributes:
         """The field `attributes`."""
