@@ -1,5 +1,7 @@
 """Other tools' lines, whatever stands in them: a record that reads back, or an error of ours."""
 
+from datetime import UTC, datetime
+
 import orjson
 import pytest
 from hypothesis import given
@@ -76,6 +78,13 @@ def test_what_structlog_said_is_all_there(line: dict[str, object], said: str, at
 def test_times_are_understood_by_their_size(value: object, ns: int) -> None:
     """Seconds, milliseconds, microseconds, nanoseconds, ISO 8601."""
     assert time_of(value) == ns
+
+
+@given(st.floats(0, 4e9))
+def test_seconds_as_floating_point_are_right_to_the_microsecond(value: float) -> None:
+    """As Python's own datetime reads them."""
+    moment = datetime.fromtimestamp(value, UTC)
+    assert time_of(value) == int(moment.timestamp()) * 10**9 + moment.microsecond * 1_000
 
 
 @pytest.mark.parametrize("value", [None, True, -1, 1 << 70, float("inf"), float("nan"), [], "noon"])

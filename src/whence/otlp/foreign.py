@@ -79,7 +79,8 @@ def time_of(value: Any) -> int:
     unit = next((unit for least, unit in _UNITS if value >= least), 10**9)
     if isinstance(value, int):
         return value * unit
-    return round(value * (unit // 1_000)) * 1_000 if unit >= 1_000 else int(value)  # floating point has microseconds
+    whole = int(value)  # apart, so that as much of the fraction as floating point has is right: microseconds
+    return whole * unit + round((value - whole) * (unit // 1_000)) * 1_000
 
 
 def level_of(value: Any) -> tuple[Severity | None, str | None]:
