@@ -40,7 +40,7 @@ def _said(model: type[BaseModel], keys: Keys, said: str) -> str:
         return f"no such key{_suggested(_model_at(model, keys[:-1]), keys[-1])}"
     if said == "missing":
         return "missing: this key must be set"
-    return _GOT.sub("", said) if is_secret(keys) else said
+    return _GOT.sub("", said) if is_secret(keys) or said.endswith("}") else said
 
 
 def notes_of(settings: Settings) -> list[tuple[Keys, str]]:
