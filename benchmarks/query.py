@@ -1,224 +1,250 @@
-"""How fast an archive answers: whence's index beside DuckDB reading the same lines and SQLite, in one run. Fails on nothing.
+"""How fast an archive answers: whence beside DuckDB reading the same lines and SQLite, in one run. Fails on a wrong answer.
 
-`python -m benchmarks.query [--events N] [--values N] [--archive DIR]`; times are milliseconds, of many different values.
+`python -m benchmarks.query [--events N] [--values N] [--archive DIR] [--only whence duckdb zstd sqlite] [--json FILE]`.
 """
 
 import argparse
 import json
+import multiprocessing
 import random
 import resource
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import duckdb
+import zstandard
 
-import whence
-from benchmarks.generate import PER_RUN, START, event_id, generate
-from whence.index.answers import Answers
+from benchmarks.answers import Key
+from benchmarks.asking import QUESTIONS, Ask, Values, duckdb_asks, make_sqlite, sqlite_asks, whence_asks
+from benchmarks.generate import generate
 
-Ask = Callable[[Answers, int], int]
-_STEP = 2_000_000
-
-
-def whence_questions(count: int) -> dict[str, Ask]:
-    """Each question, of the archive and a number that chooses its value; gives how many rows were found."""
-
-    def log(n: int) -> int:
-        """The number of an event that is a log event."""
-        return n - 1 if n % 5 == 4 else n
-
-    def events(expression: str) -> Callable[[Answers, int], int]:
-        return lambda archive, n: sum(1 for _ in archive.events(expression.format(**values(n)), limit=1_000))
-
-    def table(expression: str) -> Callable[[Answers, int], int]:
-        def ask(archive: Answers, n: int) -> int:
-            from whence.filter.parse import parse_query
-
-            return sum(1 for _ in archive.engine.ask(parse_query(expression, now=time.time_ns())).rows)  # type: ignore[union-attr]
-
-        return ask
-
-    def values(n: int) -> dict[str, Any]:
-        return {
-            "id": event_id(log(n)),
-            "trace": f"{n // 20 + 1:032x}",
-            "agent": f"agent-{n % 60}",
-            "turn": n % PER_RUN // 1_000,
-            "run": f"run-{n // PER_RUN:04d}",
-            "from": START + n * _STEP,
-            "to": START + (n + 20_000) * _STEP,
-            "rare": f"c{n // 997 * 997}",
-            "needle": f"needle{n // 100_003 * 100_003}",
-            "word": ("wheat", "iron", "timber", "cloth")[n % 4],
-        }
-
-    return {
-        "one event by id": events("id = '{id}'"),
-        "a trace": events("trace_id = '{trace}'"),
-        "agent and turn in a run": events("run = '{run}' AND agent = '{agent}' AND turn = {turn}"),
-        "time and type, first 1,000": events("time >= {from} AND time < {to} AND type = 'action'"),
-        "attribute, common, first 1,000": events("attributes.region = 'south'"),
-        "attribute, rare": events("attributes.\"deploy.canary\" = '{rare}'"),
-        "text, common, first 1,000": events("description CONTAINS 'of {word}'"),
-        "text, rare": events("description CONTAINS '{needle}'"),
-        "a word anywhere, rare": events("{needle}"),
-        "count by type and minute": table("| count by type, bucket(1m)"),
-        "p95 duration by type": table("| p95 duration by type"),
-        "why, with its events": lambda archive, n: len(
-            archive.events_of(archive.why(event_id(log(n)), max_hops=1_000))
-        ),
-        "effects, with its events": lambda archive, n: len(
-            archive.events_of(archive.effects(event_id(log(n)), max_hops=1_000))
-        ),
-        "CAUSED_BY one event": events("CAUSED_BY (id = '{id}')"),
-        "CAUSED_BY a type within 2 hops": events("CAUSED_BY (type = 'decision') WITHIN 2 HOPS"),
-    }
+PEERS: Final = {"whence": "whence", "duckdb": "DuckDB, lines", "zstd": "DuckDB, .zst", "sqlite": "SQLite"}
+_CACHES: Final = ("*.index.*", ".causes.index*")
 
 
-def timed(ask: Callable[[int], Any], numbers: list[int], seconds: float = 15.0) -> list[float]:
-    """Milliseconds of each call, as many as fit into the time."""
-    found: list[float] = []
+def memory() -> int:
+    """The most bytes this program has had in memory at once, and of its children's the largest one's if that was more."""
+    own = 0
+    status = Path("/proc/self/status")
+    if status.exists():
+        own = next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    own = own or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+
+
+def processor_seconds() -> float:
+    """Used by this program and its children so far."""
+    return sum(
+        used.ru_utime + used.ru_stime
+        for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
+def apart(work: Callable[..., Any], *given: Any) -> Any:
+    """What a function gives in a fresh process, in which nothing is cached. Raises RuntimeError where it fails."""
+    fresh = multiprocessing.get_context("spawn")
+    receive, send = fresh.Pipe(duplex=False)
+    process = fresh.Process(target=_tell, args=(send, work, given))
+    process.start()
+    send.close()
+    try:
+        return receive.recv()
+    except EOFError as cause:
+        process.join()
+        raise RuntimeError(f"cannot go on: {work.__name__}{given!r:.200} ended with {process.exitcode}") from cause
+    finally:
+        process.join()
+
+
+def _tell(send: Any, work: Callable[..., Any], given: tuple[Any, ...]) -> None:
+    send.send(work(*given))
+
+
+def build_index(directory: Path, what: str) -> dict[str, float]:
+    """Make the sidecars, or the graph of causes, of an archive that has none."""
+    import whence
+
+    used, began = processor_seconds(), time.perf_counter()
+    archive = whence.open(directory)
+    archive.engine.graph() if what == "causes" else archive.engine.parts.look()
+    took, used = time.perf_counter() - began, processor_seconds() - used
+    return {"seconds": took, "cpu": used, "memory": memory()}
+
+
+def build_sqlite(directory: Path, where: Path) -> dict[str, float]:
+    """Make the database of an archive whose sidecars are there."""
+    used, began = processor_seconds(), time.perf_counter()
+    make_sqlite(directory, where)
+    took, used = time.perf_counter() - began, processor_seconds() - used
+    return {"seconds": took, "cpu": used, "memory": memory(), "bytes": where.stat().st_size}
+
+
+def timed(make: Callable[[], Ask], asked: list[Values], seconds: float) -> dict[str, Any]:
+    """Milliseconds of the first answer, opening included, and of each further one as long as the time lasts; their rows."""
+    first, *more = asked
     began = time.perf_counter()
-    for number in numbers:
-        start = time.perf_counter()
-        ask(number)
-        found.append((time.perf_counter() - start) * 1e3)
-        if time.perf_counter() - began > seconds:
+    ask = make()
+    rows = [ask(first)]
+    took = [(time.perf_counter() - began) * 1e3]
+    for values in more:
+        if rows[-1] is None or time.perf_counter() - began > seconds:
             break
+        start = time.perf_counter()
+        rows.append(ask(values))
+        took.append((time.perf_counter() - start) * 1e3)
+    return {"ms": took, "rows": rows, "memory": memory()}
+
+
+def said(found: dict[str, Any], budget: float) -> dict[str, Any]:
+    """First, median and 95th percentile in milliseconds; None where no answer came in time."""
+    first, *more = found["ms"]
+    if found["rows"][0] is None:
+        return {"first": None, "median": None, "p95": None, "n": 0, "over_ms": budget * 1e3}
+    warm = sorted(took for took, rows in zip(more, found["rows"][1:], strict=True) if rows is not None) or [first]
+    return {"first": first, "median": statistics.median(warm), "p95": warm[min(int(len(warm) * 0.95), len(warm) - 1)],
+            "n": len(more)}  # fmt: skip
+
+
+def ask_all(
+    peer: str, make: Callable[[str], Callable[[], Ask]], key: Key, numbers: list[int], given: argparse.Namespace
+) -> dict[str, Any]:
+    """Every question of one peer, each in a process of its own. Raises AssertionError for a wrong answer."""
+    found: dict[str, Any] = {}
+    most = 0
+    asked = [key.values(number) for number in numbers]
+    for name in QUESTIONS:
+        result = (
+            timed(make(name), asked, given.seconds) if given.tiny else apart(timed, make(name), asked, given.seconds)
+        )
+        for number, rows in zip(numbers, result["rows"], strict=False):
+            expected = key.rows(name, number)
+            assert rows in (None, expected), f"{peer}: {name}, of event {number}: {rows} rows, and not {expected}"
+        found[name] = said(result, given.seconds)
+        most = max(most, result["memory"])
+        print(f"\r{peer}: {name:<40}", end="", file=sys.stderr, flush=True)
+    return {"questions": found, "memory": most}
+
+
+def size_of(directory: Path, *patterns: str) -> int:
+    """Bytes of the files of some names."""
+    return sum(path.stat().st_size for pattern in patterns for path in directory.rglob(pattern))
+
+
+def inflate(directory: Path, into: Path) -> int:
+    """The lines of an archive in files that are not compressed, for a reader of lines; how many bytes they are."""
+    for path in directory.rglob("*.jsonl*"):
+        target = into / path.relative_to(directory).parent / path.name.removesuffix(".zst")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as source, target.open("wb") as out:
+            if path.suffix == ".zst":
+                zstandard.ZstdDecompressor().copy_stream(source, out)
+            else:
+                out.write(source.read())
+    return size_of(into, "*.jsonl")
+
+
+def measure(directory: Path, scratch: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Everything that was asked for, as one object."""
+    key = Key(given.events)
+    chance = random.Random(1)
+    drawn = [chance.randrange(given.events) for _ in range(given.values + 1)]
+    numbers = [number - (number % 5 == 4) for number in drawn]
+    found: dict[str, Any] = {
+        "events": given.events, "seconds": given.seconds, "duckdb": duckdb.__version__, "sqlite": sqlite3.sqlite_version,
+        "peers": {}, "compressed": size_of(directory, "*.jsonl.zst", "*.jsonl"),
+    }  # fmt: skip
+    for path in {path for pattern in _CACHES for path in directory.rglob(pattern)}:
+        path.unlink()
+    found["sidecars"] = apart(build_index, directory, "sidecars") | {"bytes": size_of(directory, "*.index.*")}
+    found["sidecars"]["bytes"] -= size_of(directory, ".causes.index*")
+    found["causes"] = apart(build_index, directory, "causes") | {"bytes": size_of(directory, ".causes.index*")}
+    plain, base = scratch / "lines", scratch / "events.sqlite"
+    if "whence" in given.only:
+        asks = lambda name: partial(whence_asks, directory, name)  # noqa: E731
+        found["peers"]["whence"] = ask_all("whence", asks, key, numbers, given)
+    if "duckdb" in given.only:
+        found["plain"] = inflate(directory, plain)
+        asks = lambda name: partial(duckdb_asks, plain, name, given.seconds)  # noqa: E731
+        found["peers"]["duckdb"] = ask_all("duckdb", asks, key, numbers, given)
+        for path in plain.rglob("*.jsonl"):
+            path.unlink()
+    if "zstd" in given.only:
+        asks = lambda name: partial(duckdb_asks, directory, name, given.seconds)  # noqa: E731
+        found["peers"]["zstd"] = ask_all("zstd", asks, key, numbers, given)
+    if "sqlite" in given.only:
+        found["sqlite_build"] = apart(build_sqlite, directory, base)
+        asks = lambda name: partial(sqlite_asks, base, name, given.seconds)  # noqa: E731
+        found["peers"]["sqlite"] = ask_all("sqlite", asks, key, numbers, given)
     return found
 
 
-def show(name: str, found: list[float], rows: int | None = None) -> None:
-    """One line of the table."""
-    warm = sorted(found[1:] or found)
-    p95 = warm[min(int(len(warm) * 0.95), len(warm) - 1)]
-    said = "" if rows is None else f"{rows:>8,}"
-    print(f"{name:<34}{found[0]:>10.1f}{statistics.median(warm):>10.1f}{p95:>10.1f}{len(warm):>6}{said}", flush=True)
-
-
-def head(title: str) -> None:
-    """A table's headline."""
-    print(f"\n{title:<34}{'first':>10}{'median':>10}{'p95':>10}{'n':>6}{'rows':>8}", flush=True)
-
-
-def bench_whence(directory: Path, count: int, numbers: list[int]) -> None:
-    """Build the index, then ask."""
-    for path in [*directory.rglob("*.index.*"), *directory.glob(".causes.index")]:
-        path.unlink()
-    began, cpu = time.perf_counter(), time.process_time()
-    archive = whence.open(directory)
-    archive.engine.look()
-    took, used = time.perf_counter() - began, time.process_time() - cpu
-    size = sum(path.stat().st_size for path in directory.rglob("*.index.parquet"))
-    lines = sum(path.stat().st_size for path in directory.rglob("*.jsonl"))
-    print(f"sidecars   {count / took:,.0f} events/s ({count / used:,.0f} per CPU second), {size / count:.0f} bytes an event; "
-          f"lines {lines / count:.0f}")  # fmt: skip
-    began = time.perf_counter()
-    archive.engine.graph()
-    size = (directory / ".causes.index").stat().st_size
-    print(f"causes     {time.perf_counter() - began:.1f} s, {size / count:.0f} bytes an event")
-    print(f"memory     {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB at most so far")
-    head("whence, ms")
-    archive = whence.open(directory)
-    for name, ask in whence_questions(count).items():
-        rows = [0]
-
-        def once(number: int, ask: Ask = ask, rows: list[int] = rows) -> None:
-            rows[0] = ask(archive, number)
-
-        show(name, timed(once, numbers), rows[0])
-    print(f"memory     {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB at most so far")
-
-
-_LINES = """
-SELECT list_filter(r.attributes, lambda a: a.key = 'log.record.uid')[1].value.stringValue AS id, r.eventName AS type,
-       r.timeUnixNano AS time FROM (SELECT unnest(s.logRecords) AS r FROM (SELECT unnest(g.scopeLogs) AS s FROM (
-       SELECT unnest(resourceLogs) AS g FROM read_json('{files}', format = 'newline_delimited', maximum_object_size = 16777216))))
-"""
-
-
-def bench_lines(directory: Path, numbers: list[int]) -> None:
-    """DuckDB over the lines as they are."""
-    head("DuckDB on the lines, ms")
-    session = duckdb.connect()
-    source = _LINES.format(files=f"{directory}/*/logs-*.jsonl")
-    questions = {
-        "one event by id": lambda n: session.execute(
-            f"SELECT * FROM ({source}) WHERE id = ?", [event_id(n - (n % 5 == 4))]
-        ).fetchall(),
-        "count by type and minute": lambda _: session.execute(
-            f"SELECT type, time::BIGINT // 60000000000, count(*) FROM ({source}) GROUP BY ALL"
-        ).fetchall(),
+def show(found: dict[str, Any]) -> None:
+    """The figures as a text table."""
+    count = found["events"]
+    print(f"{count:,} events; DuckDB {found['duckdb']}, SQLite {found['sqlite']}; milliseconds; "
+          f"a dash: not within {found['seconds']:g} s")  # fmt: skip
+    print(f"\n{'To build':<32}{'seconds':>9}{'CPU s':>9}{'events/s':>10}{'per CPU s':>10}{'B/event':>9}{'MiB':>8}")
+    rows = {
+        "whence, columns and lists": "sidecars",
+        "whence, the graph of causes": "causes",
+        "SQLite, from whence's columns": "sqlite_build",
     }
-    for name, ask in questions.items():
-        show(name, timed(ask, numbers[:3]))
+    for title, name in rows.items():
+        if name in found:
+            made = found[name]
+            rates = f"{count / made['seconds']:>10,.0f}{count / max(made['cpu'], 1e-9):>10,.0f}"
+            print(f"{title:<32}{made['seconds']:>9.1f}{made['cpu']:>9.1f}{rates}", end="")
+            print(f"{made['bytes'] / count:>9.0f}{made['memory'] / 2**20:>8,.0f}")
+    sizes = [f"the archive {found['compressed'] / count:.0f}"] + [
+        f"as plain lines {found[name] / count:.0f}" for name in ("plain",) if name in found
+    ]
+    print(f"bytes an event: {', '.join(sizes)}")
+    peers = found["peers"]
+    print(f"\n{'To ask':<32}" + "".join(f"{PEERS[peer]:>24}" for peer in peers))
+    print(" " * 32 + "".join(f"{'first':>8}{'median':>8}{'p95':>8}" for _ in peers))
+    for name in QUESTIONS:
+        cells = (peers[peer]["questions"][name][part] for peer in peers for part in ("first", "median", "p95"))
+        print(f"{name:<32}" + "".join(_cell(value) for value in cells))
+    print(f"{'MiB at most':<32}" + "".join(f"{peers[peer]['memory'] / 2**20:>24,.0f}" for peer in peers))
 
 
-def rows_of(archive: Answers) -> Iterator[tuple[Any, ...]]:
-    """The events as rows for SQLite."""
-    names = ("id", "type", "time", "run", "agent", "turn", "trace_id", "description", "attributes", "duration_ns")
-    for batch in archive.arrow():
-        yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
-
-
-def bench_sqlite(directory: Path, where: Path, count: int, numbers: list[int]) -> None:
-    """SQLite over the same events in one table with four indices."""
-    base = sqlite3.connect(where)
-    base.execute("PRAGMA journal_mode = WAL")
-    base.execute(
-        "CREATE TABLE events (id, type, time, run, agent, turn, trace_id, description, attributes, duration_ns)"
-    )
-    began = time.perf_counter()
-    base.executemany("INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?)", rows_of(whence.open(directory)))
-    for columns in ("id", "trace_id", "run, agent, turn", "time, type"):
-        base.execute(f"CREATE INDEX 'by {columns}' ON events ({columns})")
-    base.commit()
-    print(f"\nSQLite     {count / (time.perf_counter() - began):,.0f} rows/s from columns, "
-          f"{where.stat().st_size / count:.0f} bytes an event (10 of the 29 fields)")  # fmt: skip
-    head("SQLite, ms")
-    questions: dict[str, Callable[[int], Any]] = {
-        "one event by id": lambda n: base.execute(
-            "SELECT * FROM events WHERE id = ?", [event_id(n - (n % 5 == 4))]
-        ).fetchall(),
-        "a trace": lambda n: base.execute(
-            "SELECT * FROM events WHERE trace_id = ?", [f"{n // 20 + 1:032x}"]
-        ).fetchall(),
-        "attribute, rare": lambda n: base.execute(
-            "SELECT * FROM events WHERE attributes ->> '$.\"deploy.canary\"' = ?", [f"c{n // 997 * 997}"]
-        ).fetchall(),
-        "text, rare": lambda n: base.execute(
-            "SELECT * FROM events WHERE instr(description, ?)", [f"needle{n // 100_003 * 100_003}"]
-        ).fetchall(),
-        "count by type and minute": lambda _: base.execute(
-            "SELECT type, time / 60000000000, count(*) FROM events GROUP BY 1, 2"
-        ).fetchall(),
-    }
-    for name, ask in questions.items():
-        show(name, timed(ask, numbers[:20], 8))
+def _cell(value: float | None) -> str:
+    return f"{'-':>8}" if value is None else f"{value:>8,.0f}" if value >= 99.5 else f"{value:>8.1f}"
 
 
 def main() -> None:
     """Make the archive, ask, print."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--values", type=int, default=40)
+    parser.add_argument("--values", type=int, default=40, help="how many different values each question is asked with")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, help="the time for one question, and for one answer of a peer"
+    )
     parser.add_argument("--archive", type=Path, help="made already by benchmarks.generate with as many events")
+    parser.add_argument("--only", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument(
+        "--tiny", action="store_true", help="2,000 events, one value, few processes: whether it still runs"
+    )
     given = parser.parse_args()
+    if given.tiny:
+        given.events, given.values = 2_000, 0
+        given.only = [peer for peer in given.only if peer != "zstd"]
     with tempfile.TemporaryDirectory() as temporary:
         directory = given.archive or Path(temporary) / "archive"
         if given.archive is None:
             generate(directory, given.events)
-        print(json.dumps({"events": given.events, "duckdb": duckdb.__version__, "sqlite": sqlite3.sqlite_version}))
-        chance = random.Random(1)
-        numbers = [chance.randrange(300, given.events) for _ in range(given.values)]
-        bench_whence(directory, given.events, numbers)
-        bench_lines(directory, numbers)
-        bench_sqlite(directory, Path(temporary) / "events.sqlite", given.events, numbers)
+        found = measure(directory, Path(temporary), given)
+    show(found)
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":
