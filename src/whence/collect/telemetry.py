@@ -62,6 +62,26 @@ METRICS: Final[dict[str, Metric]] = {
     "otelcol_processor_incoming_items": Metric("counter", "items that went into the processor"),
     "otelcol_processor_outgoing_items": Metric("counter", "items that came out of the processor"),
     "otelcol_processor_internal_duration": Metric("histogram", "seconds in the processor itself", _SECONDS),
+    **{
+        f"otelcol_processor_filter_{items}_filtered": Metric("counter", f"{items} that the processor dropped")
+        for items in ("spans", "logs", "datapoints")
+    },
+    **{
+        f"otelcol_processor_probabilistic_sampler_count_{signal}_sampled": Metric("counter", f"{signal}, by decision")
+        for signal in ("traces", "logs")
+    },
+    **{
+        f"otelcol_processor_tail_sampling_{name}": Metric("counter", help_)
+        for name, help_ in (
+            ("count_traces_sampled", "traces, by policy and what it said"),
+            ("global_count_traces_sampled", "traces, by what became of them"),
+            ("new_trace_id_received", "traces that began"),
+            ("sampling_trace_decided_early", "traces decided before their time, because no more can be held"),
+        )
+    },
+    "otelcol_processor_tail_sampling_sampling_traces_on_memory": Metric("gauge", "traces held undecided"),
+    "whence_processor_redaction_masked": Metric("counter", "values and texts that were hidden"),
+    "whence_processor_redaction_removed": Metric("counter", "attributes that were removed"),
     "otelcol_process_uptime": Metric("counter", "seconds since the process started"),
     "otelcol_process_cpu_seconds": Metric("counter", "seconds of processor time, user and system"),
     "otelcol_process_memory_rss": Metric("gauge", "bytes of memory the process holds"),

@@ -35,6 +35,10 @@ _LIMITS: Final = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "l
 _INPUT: Final = re.compile(r"^(Input|Value) should (be |have |match )?")
 
 
+class Misfit(ValueError):
+    """Raised by a validator: its text says what is wrong, where that of another ValueError says what was expected."""
+
+
 def misfits(error: ValidationError, known: Iterable[str] = ()) -> list[tuple[tuple[str | int, ...], str]]:
     """Each misfit as its place (field, then key or index within) and what is wrong there, each place once.
 
@@ -78,6 +82,8 @@ def _wrong(details: list[ErrorDetails], place: tuple[str | int, ...], known: lis
         return "missing"
     if first["type"] == "extra_forbidden":
         return f"unknown field{nearest(str(place[-1]), known)}" if place else "unknown field"
+    if isinstance(told := first.get("ctx", {}).get("error"), Misfit):
+        return str(told)
     expected = " or ".join(dict.fromkeys(_expected(detail) for detail in details))
     value = first["input"]
     got = repr(brief(value)) if isinstance(value, str) else brief(value)

@@ -304,7 +304,7 @@ def test_other_signals_pass() -> None:
         ([p("latency", threshold=1)], "threshold"),
         ([p("always_sample"), p("always_sample")], "twice there is p"),
         ([p("ottl_condition", span=["nme == 1"])], "did you mean name"),
-        ([], "at least 1"),
+        ([], "at least one"),
     ],
 )
 def test_wrong_policies_are_refused_with_the_reason(policies: list, said: str) -> None:

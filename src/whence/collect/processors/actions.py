@@ -9,10 +9,12 @@ from typing import Any, Final, Literal
 
 from pydantic import model_validator
 
+from whence.collect.processors.demands import Pattern
 from whence.collect.records.draft import Attributes
 from whence.collect.records.patterns import pattern
 from whence.collect.records.plain import as_double, as_int, as_string, bytes_of
 from whence.collect.settings import Settings
+from whence.event.misfits import Misfit
 
 Metadata = Mapping[str, tuple[str, ...]]
 Act = Callable[[Attributes, Metadata], None]
@@ -31,28 +33,26 @@ class Action(Settings):
     from_attribute: str | None = None
     from_context: str | None = None
     default_value: Any = None
-    pattern: str | None = None
+    pattern: Pattern | None = None
     converted_type: Literal["int", "double", "string"] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> "Action":
         sources = [self.value is not None, self.from_attribute is not None, self.from_context is not None]
-        if self.pattern is not None:
-            pattern(self.pattern)
         if self.key is None and not (self.action in ("delete", "hash") and self.pattern):
-            raise ValueError(f"the action {self.action} needs a key")
+            raise Misfit(f"the action {self.action} needs a key")
         if self.action in ("insert", "update", "upsert") and sum(sources) != 1:
-            raise ValueError(f"the action {self.action} needs one of value, from_attribute and from_context")
+            raise Misfit(f"the action {self.action} needs one of value, from_attribute and from_context")
         if self.action not in ("insert", "update", "upsert") and self.value is not None:
-            raise ValueError(f"the action {self.action} takes no value")
+            raise Misfit(f"the action {self.action} takes no value")
         if self.action == "extract" and not self.pattern:
-            raise ValueError("the action extract needs a pattern with named groups: (?P<name>...)")
+            raise Misfit("the action extract needs a pattern with named groups: (?P<name>...)")
         if self.action == "extract" and not pattern(self.pattern or "").groupindex:
-            raise ValueError("the pattern of the action extract has no named group: (?P<name>...)")
+            raise Misfit("the pattern of the action extract has no named group: (?P<name>...)")
         if self.action == "convert" and not self.converted_type:
-            raise ValueError("the action convert needs a converted_type: int, double or string")
+            raise Misfit("the action convert needs a converted_type: int, double or string")
         if self.from_context is not None and not self.from_context.startswith(_METADATA):
-            raise ValueError(f"from_context {self.from_context!r} is not known here: expected metadata.<header>")
+            raise Misfit(f"from_context {self.from_context!r} is not known here: expected metadata.<header>")
         return self
 
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-from pydantic import Field
-
 from whence.collect.batch import Batch
 from whence.collect.component import Consumer, Host, Plug
 from whence.collect.processors.actions import Action, act
+from whence.collect.processors.demands import Some
 from whence.collect.processors.match import Matching, chosen
 from whence.collect.records.walk import Place, Visit, rewritten
 
@@ -14,7 +13,7 @@ from whence.collect.records.walk import Place, Visit, rewritten
 class AttributesSettings(Matching):
     """Actions in their order, for the records chosen."""
 
-    actions: tuple[Action, ...] = Field(min_length=1)
+    actions: Some[Action]
 
 
 def build(settings: AttributesSettings, host: Host, next: Consumer) -> Callable[[Batch], Batch | None]:

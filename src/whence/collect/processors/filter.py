@@ -4,14 +4,15 @@
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from whence.collect.batch import Batch
 from whence.collect.component import Consumer, Host, Plug
 from whence.collect.ottl.contexts import Context
 from whence.collect.ottl.statements import condition_of
+from whence.collect.processors.demands import checked
 from whence.collect.processors.statements import (
     DataPointCondition,
     ErrorMode,
@@ -26,7 +27,7 @@ from whence.collect.processors.statements import (
 from whence.collect.records.events import asked, first_events
 from whence.collect.records.walk import Look, Place, Visit, rewritten
 from whence.collect.settings import Settings
-from whence.errors import FilterError
+from whence.event.misfits import Misfit
 from whence.filter.match import Matcher
 from whence.otlp.wire import Signal
 
@@ -56,34 +57,28 @@ class MetricConditions(Settings):
     datapoint: tuple[DataPointCondition, ...] = ()
 
 
+Question = Annotated[str, AfterValidator(checked(lambda text: asked(text, never)))]
+"""A filter of whence's language that single events can answer."""
+
+
 class FilterSettings(Settings):
     """What is dropped. An event that `keep` is not true for goes, also where that hangs on a value it does not have."""
 
-    keep: str | None = None
-    drop: str | None = None
+    keep: Question | None = None
+    drop: Question | None = None
     error_mode: ErrorMode = "propagate"
     traces: TraceConditions = TraceConditions()
     logs: LogConditions = LogConditions()
     metrics: MetricConditions = MetricConditions()
-
-    @field_validator("keep", "drop")
-    @classmethod
-    def _can_be_asked(cls, text: str | None) -> str | None:
-        try:
-            if text is not None:
-                asked(text, never)
-        except FilterError as problem:
-            raise ValueError(str(problem)) from None
-        return text
 
     @field_validator("traces", "logs", "metrics", mode="before")
     @classmethod
     def _no_old_form(cls, block: Any, info: ValidationInfo) -> Any:
         if isinstance(block, Mapping) and {"include", "exclude"} & block.keys():
             inner = {"traces": "span", "logs": "log_record"}.get(info.field_name or "", "metric")
-            raise ValueError(
-                f"OTTL conditions under {info.field_name}.{inner}, or whence's filter language under keep or drop; "
-                "the older blocks include and exclude are not supported"
+            raise Misfit(
+                "the older blocks include and exclude are not supported; "
+                f"write OTTL conditions under {info.field_name}.{inner}, or whence's filter language under keep or drop"
             )
         return block
 

@@ -14,6 +14,7 @@ from whence.collect.records.walk import Place
 from whence.collect.settings import Settings, noted
 from whence.event import names
 from whence.event.kinds import Severity
+from whence.event.misfits import Misfit
 from whence.otlp.value import plain_value
 
 Fits = Callable[[Place], bool]
@@ -61,7 +62,10 @@ class MatchSettings(Settings):
 
     @model_validator(mode="after")
     def _can_be_compiled(self) -> "MatchSettings":
-        fits(self)
+        try:
+            fits(self)
+        except ValueError as problem:
+            raise Misfit(str(problem)) from None
         return self
 
 
@@ -105,9 +109,7 @@ def fits(block: MatchSettings) -> Fits:
     parts += [_having(wanted, strict, _innermost) for wanted in block.attributes]
     parts += [_having(wanted, strict, _of_resource) for wanted in block.resources]
     if not parts:
-        raise ValueError(
-            "expected at least one property to match, such as services, span_names, log_bodies or attributes"
-        )
+        raise Misfit("expected at least one property to match, such as services, span_names, log_bodies or attributes")
     return lambda place: all(part(place) for part in parts)
 
 
@@ -160,7 +162,7 @@ def _severe(wanted: SeverityMatch) -> Fits:
     try:
         least = Severity[str(wanted.min).upper()] if not str(wanted.min).isdigit() else Severity(int(wanted.min))
     except (KeyError, ValueError):
-        raise ValueError(f"{wanted.min!r} is no severity: expected TRACE to FATAL4, or 1 to 24") from None
+        raise Misfit(f"{wanted.min!r} is no severity: expected TRACE to FATAL4, or 1 to 24") from None
 
     def severe(place: Place) -> bool:
         number = int(place.record.get("severityNumber") or 0) if place.record else 0

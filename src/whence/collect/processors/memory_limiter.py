@@ -17,6 +17,7 @@ from whence.collect.component import HEALTHY, Consumer, Health, Host, Plug
 from whence.collect.outcome import Refused
 from whence.collect.settings import MIB, Duration, Settings
 from whence.collect.telemetry import ITEMS
+from whence.event.misfits import Misfit
 
 _SPIKE: Final = 0.2
 """Of the limit, where no spike is given: as in the Collector."""
@@ -38,13 +39,13 @@ class MemoryLimiterSettings(Settings):
     @model_validator(mode="after")
     def _limits(self) -> "MemoryLimiterSettings":
         if self.check_interval <= 0:
-            raise ValueError("check_interval must be set and greater than zero: 1s is a good value")
+            raise Misfit("check_interval must be set and greater than zero: 1s is a good value")
         if not self.limit_mib and not self.limit_percentage:
-            raise ValueError("limit_mib or limit_percentage must be set")
+            raise Misfit("limit_mib or limit_percentage must be set")
         if self.limit_mib and self.spike_limit_mib >= self.limit_mib:
-            raise ValueError("spike_limit_mib must be less than limit_mib")
+            raise Misfit("spike_limit_mib must be less than limit_mib")
         if not self.limit_mib and self.spike_limit_percentage >= self.limit_percentage:
-            raise ValueError("spike_limit_percentage must be less than limit_percentage")
+            raise Misfit("spike_limit_percentage must be less than limit_percentage")
         return self
 
 

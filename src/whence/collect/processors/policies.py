@@ -13,13 +13,14 @@ from pydantic import Field, field_validator, model_validator
 from whence.collect.component import Host
 from whence.collect.ottl.statements import condition_of
 from whence.collect.processors.causes import Blame
+from whence.collect.processors.demands import Some, is_pattern
 from whence.collect.processors.statements import ErrorMode, SpanCondition, SpanEventCondition, tolerant
 from whence.collect.processors.traces import Trace
 from whence.collect.records.draft import Draft
 from whence.collect.records.patterns import pattern
 from whence.collect.records.walk import Place
 from whence.collect.settings import Settings, noted
-from whence.event.misfits import nearest
+from whence.event.misfits import Misfit, nearest
 
 _FNV_START: Final = 0xCBF29CE484222325
 _FNV_PRIME: Final = 0x100000001B3
@@ -100,7 +101,7 @@ class StringAttribute(Settings):
     """Traces with one of these texts, or one that matches."""
 
     key: str
-    values: tuple[str, ...] = Field(min_length=1)
+    values: Some[str]
     enabled_regex_matching: bool = False
     cache_max_size: int = noted(0, "nothing needs to be kept: expressions take linear time")
     invert_match: bool = False
@@ -109,7 +110,7 @@ class StringAttribute(Settings):
     def _compile(self) -> "StringAttribute":
         if self.enabled_regex_matching:
             for text in self.values:
-                pattern(text)
+                is_pattern(text)
         return self
 
     def build(self, host: Host) -> Policy:
@@ -140,7 +141,7 @@ class BooleanAttribute(Settings):
 class StatusCode(Settings):
     """Traces with a span of one of these states."""
 
-    status_codes: tuple[Literal["OK", "ERROR", "UNSET"], ...] = Field(min_length=1)
+    status_codes: Some[Literal["OK", "ERROR", "UNSET"]]
 
     def build(self, host: Host) -> Policy:
         wanted = {("UNSET", "OK", "ERROR").index(code) for code in self.status_codes}
@@ -151,7 +152,7 @@ class TraceState(Settings):
     """Traces whose tracestate has one of these values."""
 
     key: str
-    values: tuple[str, ...] = Field(min_length=1)
+    values: Some[str]
 
     def build(self, host: Host) -> Policy:
         wanted = frozenset(self.values)
@@ -209,7 +210,7 @@ class OttlCondition(Settings):
     @model_validator(mode="after")
     def _any(self) -> "OttlCondition":
         if not self.span and not self.spanevent:
-            raise ValueError("conditions under span or spanevent")
+            raise Misfit("there must be conditions under span or spanevent")
         return self
 
     def build(self, host: Host) -> Policy:
@@ -291,13 +292,15 @@ class PolicySettings(Settings):
     @classmethod
     def _known(cls, found: str) -> str:
         if found not in cls.types:
-            raise ValueError(f"one of {', '.join(cls.types)}{nearest(found, cls.types)}")
+            raise Misfit(
+                f"there is no policy type {found!r}{nearest(found, cls.types) or '; there are ' + ', '.join(cls.types)}"
+            )
         return found
 
     @model_validator(mode="after")
     def _complete(self) -> "PolicySettings":
         if self.type in self.types and self._own() is None and self.type not in ("always_sample", "caused_error"):
-            raise ValueError(f"the settings of the policy {self.name!r} under {self.type}")
+            raise Misfit(f"the policy {self.name!r} needs its settings under {self.type}")
         return self
 
     def _own(self) -> Any:
@@ -326,7 +329,7 @@ class PolicySettings(Settings):
 class And(Settings):
     """Traces that all of them sample."""
 
-    and_sub_policy: tuple[PolicySettings, ...] = Field(min_length=1)
+    and_sub_policy: Some[PolicySettings]
 
     def build(self, host: Host) -> Policy:
         policies = [one.build(host) for one in self.and_sub_policy]
@@ -347,7 +350,7 @@ class Not(Settings):
 class Drop(Settings):
     """Traces that all of them sample go, whatever other policies say."""
 
-    drop_sub_policy: tuple[PolicySettings, ...] = Field(min_length=1)
+    drop_sub_policy: Some[PolicySettings]
 
     def build(self, host: Host) -> Policy:
         inner = And(and_sub_policy=self.drop_sub_policy).build(host)
@@ -365,8 +368,8 @@ class Composite(Settings):
     """Parts asked in an order; the first that samples decides, as long as its share of the spans of a second lasts."""
 
     max_total_spans_per_second: int = Field(ge=1)
-    policy_order: tuple[str, ...] = Field(min_length=1)
-    composite_sub_policy: tuple[PolicySettings, ...] = Field(min_length=1)
+    policy_order: Some[str]
+    composite_sub_policy: Some[PolicySettings]
     rate_allocation: tuple[RateAllocation, ...] = ()
 
     @model_validator(mode="after")
@@ -374,7 +377,7 @@ class Composite(Settings):
         known = {one.name for one in self.composite_sub_policy}
         for name in (*self.policy_order, *(one.policy for one in self.rate_allocation)):
             if name not in known:
-                raise ValueError(f"names of composite_sub_policy, not {name!r}{nearest(name, known)}")
+                raise Misfit(f"there is no {name!r} in composite_sub_policy{nearest(name, known)}")
         return self
 
     def build(self, host: Host) -> Policy:

@@ -28,6 +28,7 @@ from whence.collect.records.randomness import (
 )
 from whence.collect.records.walk import Place, Visit, rewritten
 from whence.collect.settings import Settings
+from whence.event.misfits import Misfit
 
 _BUCKETS: Final = 1 << 14
 _PRIORITY: Final = "sampling.priority"
@@ -50,7 +51,7 @@ class SamplerSettings(Settings):
     @model_validator(mode="after")
     def _source(self) -> "SamplerSettings":
         if self.attribute_source == "record" and not self.from_attribute:
-            raise ValueError("attribute_source record needs from_attribute: the attribute whose value decides")
+            raise Misfit("attribute_source record needs from_attribute: the attribute whose value decides")
         return self
 
 

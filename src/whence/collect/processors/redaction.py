@@ -5,22 +5,21 @@ bodies, nested lists and maps and their keys, names and status messages. It runs
 """
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import AfterValidator, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from whence.collect.batch import Batch
 from whence.collect.component import Consumer, Host, Plug
+from whence.collect.processors.demands import Pattern
 from whence.collect.processors.detectors import DETECTORS, GROUPS
 from whence.collect.processors.masking import Masker, replacing
 from whence.collect.records.draft import Attributes, Draft, Json
-from whence.collect.records.patterns import check, pattern
+from whence.collect.records.patterns import pattern
 from whence.collect.records.walk import Place, Visit, rewritten
 from whence.collect.settings import Secret, Settings
 from whence.event import names
-from whence.event.misfits import nearest
-
-Pattern = Annotated[str, AfterValidator(check)]
+from whence.event.misfits import Misfit, nearest
 
 _OURS: Final = frozenset(
     {names.ID, names.KIND, names.RUN, names.SEQ, names.ELAPSED, names.TURN, names.CAUSED_BY, names.SCHEMA, names.AUDIT}
@@ -52,13 +51,15 @@ class RedactionSettings(Settings):
         for name in found:
             if name not in GROUPS and name not in _KEYS:
                 known = [*GROUPS, *_KEYS]
-                raise ValueError(f"detectors among {', '.join(known)}, not {name!r}{nearest(name, known)}")
+                raise Misfit(
+                    f"there is no detector {name!r}{nearest(name, known) or '; there are ' + ', '.join(known)}"
+                )
         return found
 
     @model_validator(mode="after")
     def _key(self) -> "RedactionSettings":
         if self.hash_function.startswith("hmac") and not (self.hmac_key and self.hmac_key.get_secret_value()):
-            raise ValueError(f"hash_function {self.hash_function} needs an hmac_key")
+            raise Misfit(f"hash_function {self.hash_function} needs an hmac_key")
         return self
 
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-from pydantic import Field
-
 from whence.collect.batch import Batch
 from whence.collect.component import Consumer, Host, Plug
 from whence.collect.processors.actions import Action, act
+from whence.collect.processors.demands import Some
 from whence.collect.records.walk import Place, Visit, rewritten
 from whence.collect.settings import Settings
 
@@ -14,7 +13,7 @@ from whence.collect.settings import Settings
 class ResourceSettings(Settings):
     """Actions in their order, for every resource."""
 
-    attributes: tuple[Action, ...] = Field(min_length=1)
+    attributes: Some[Action]
 
 
 def build(settings: ResourceSettings, host: Host, next: Consumer) -> Callable[[Batch], Batch | None]:

@@ -10,28 +10,16 @@ from pydantic import AfterValidator
 
 from whence.collect.component import Host
 from whence.collect.ottl.contexts import Context
-from whence.collect.ottl.errors import Failure, OttlError
+from whence.collect.ottl.errors import Failure
 from whence.collect.ottl.statements import condition_of
 from whence.collect.outcome import Unacceptable
+from whence.collect.processors.demands import checked
 from whence.collect.records.walk import Place
 
 R = TypeVar("R")
 
 ErrorMode = Literal["ignore", "silent", "propagate"]
 """Where a statement fails on a record: go on and log it, go on, or refuse the batch for good."""
-
-
-def checked(check: Callable[[str], object]) -> Callable[[str], str]:
-    """A validator that only checks: OttlError becomes ValueError, so that the configuration says file, line and key."""
-
-    def validate(text: str) -> str:
-        try:
-            check(text)
-        except OttlError as problem:
-            raise ValueError(str(problem)) from None
-        return text
-
-    return validate
 
 
 def never() -> int:

@@ -14,10 +14,12 @@ from whence.collect.batch import ACCEPTED, Batch, Receipt
 from whence.collect.component import HEALTHY, Consumer, Health, Host, Plug
 from whence.collect.outcome import Refused
 from whence.collect.processors.causes import Causes, Fact, fact_of
+from whence.collect.processors.demands import Some
 from whence.collect.processors.policies import Asked, Policy, PolicySettings, Verdict, together
 from whence.collect.processors.traces import Span, Trace, spans_of, tree_of
 from whence.collect.settings import Duration, Settings, noted
 from whence.errors import DataError
+from whence.event.misfits import Misfit
 from whence.otlp.decode import Place, decode_each
 
 _TICK: Final = 0.5
@@ -43,14 +45,14 @@ class TailSamplingSettings(Settings):
     decision_cache: DecisionCache = DecisionCache()
     sample_on_first_match: bool = False
     drop_pending_traces_on_shutdown: bool = False
-    policies: tuple[PolicySettings, ...] = Field(min_length=1)
+    policies: Some[PolicySettings]
 
     @field_validator("policies")
     @classmethod
     def _names(cls, found: tuple[PolicySettings, ...]) -> tuple[PolicySettings, ...]:
         twice = [name for name, n in Counter(one.name for one in found).items() if n > 1]
         if twice:
-            raise ValueError(f"policies with names of their own; twice there is {', '.join(twice)}")
+            raise Misfit(f"each policy must have a name of its own; twice there is {', '.join(twice)}")
         return found
 
 

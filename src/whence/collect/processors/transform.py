@@ -17,9 +17,11 @@ from whence.collect.ottl.contexts import SPELLINGS, Context
 from whence.collect.ottl.errors import nearest
 from whence.collect.ottl.parse import parse_statement
 from whence.collect.ottl.statements import CONTEXTS, condition_of, inferred
-from whence.collect.processors.statements import ErrorMode, checked, never, tolerant
+from whence.collect.processors.demands import Some, checked
+from whence.collect.processors.statements import ErrorMode, never, tolerant
 from whence.collect.records.walk import Look, Place, Visit, rewritten
 from whence.collect.settings import Settings
+from whence.event.misfits import Misfit
 from whence.otlp.wire import Signal
 
 LEVEL: Final[Mapping[Context, str]] = {
@@ -47,7 +49,7 @@ class Group(Settings):
     context: str = Field("", validate_default=True)
     error_mode: ErrorMode | None = None
     conditions: tuple[Annotated[str, AfterValidator(_condition_of_group)], ...] = ()
-    statements: tuple[Annotated[str, AfterValidator(_of_group)], ...] = Field(min_length=1)
+    statements: Some[Annotated[str, AfterValidator(_of_group)]]
 
     @field_validator("context")
     @classmethod
@@ -57,7 +59,7 @@ class Group(Settings):
             return name
         context = SPELLINGS.get(name)
         if context not in allowed:
-            raise ValueError(f"one of {', '.join(allowed)}{nearest(name, allowed)}")
+            raise Misfit(f"expected one of {', '.join(allowed)}{nearest(name, allowed)}")
         return context
 
     @field_validator("statements")

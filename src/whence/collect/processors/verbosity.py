@@ -18,6 +18,7 @@ from whence.collect.records.walk import Place, Visit, rewritten
 from whence.collect.settings import Settings
 from whence.event import names
 from whence.event.kinds import Kind, Verbosity, passes
+from whence.event.misfits import Misfit
 
 _REMEMBERED: Final = 100_000
 """Events that went, whose causes are known: some 30 MB."""
@@ -29,7 +30,9 @@ def as_verbosity(value: Any) -> Any:
         return value
     found = Verbosity.__members__.get(str(value).upper())
     if found is None and str(value) not in {str(int(one)) for one in Verbosity}:
-        raise ValueError(f"{', '.join(name.lower() for name in Verbosity.__members__)}, or 1 to {int(max(Verbosity))}")
+        raise Misfit(
+            f"expected {', '.join(name.lower() for name in Verbosity.__members__)}, or 1 to {int(max(Verbosity))}"
+        )
     return found or Verbosity(int(value))
 
 

@@ -56,12 +56,6 @@ def _compiled(text: str) -> Any:
         raise ValueError(f"not a regular expression (RE2): {words}") from None
 
 
-def check(text: str) -> str:
-    """The expression's text, for settings: raises ValueError as `pattern`."""
-    pattern(text)
-    return text
-
-
 def template(text: str) -> Callable[[Any], str]:
     """What Go's templates stand for: `$1`, `${1}`, `${name}`, `$name`, `$$`; a group that is not there is empty."""
     parts: list[str | Group] = []
