@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from build import an_event
 from build_archive import a_line, some_lines, uid_of, write_archive
-from whence.archive.reader import Archive
+from whence.archive.reader import Archive, list_segments
 from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.errors import DataError, NotFoundError
 from whence.event import names
@@ -288,3 +289,22 @@ def test_reading_goes_on_while_files_change_form(tmp_path: Path) -> None:
     assert counts == sorted(counts)
     assert problems == []
     assert len(uids(Archive(tmp_path))) == 2_000
+
+
+def test_an_archive_that_stays_open_sees_every_file_that_comes_and_goes(tmp_path: Path) -> None:
+    """However soon after a listing it changes: in the directory, in a folder, in a folder of a folder."""
+    archive = Archive(tmp_path)
+    for n in range(200):
+        folder = tmp_path / ("" if n % 3 == 0 else "a" if n % 3 == 1 else f"b{n}/c")
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"file{n}.jsonl"
+        file.write_bytes(an_event().line)
+        assert len(archive.segments()) == n + 1 == len(list_segments(tmp_path))
+    for folder in (tmp_path, tmp_path / "a"):
+        os.utime(folder, (1, 1))
+    assert len(archive.segments()) == 200
+    assert archive.segments() == list_segments(tmp_path)
+    (tmp_path / "a" / "file1.jsonl").unlink()
+    assert len(archive.segments()) == 199
+    (tmp_path / "a").rename(tmp_path / "moved")
+    assert archive.segments() == list_segments(tmp_path)

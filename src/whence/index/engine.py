@@ -127,28 +127,28 @@ class Engine:
 
     def blocks(self) -> Blocks:
         """The archive as it is now, block by block."""
-        with self.lock:
-            self.parts.look()
-            made_of = [part.key for part in self.parts.parts]
-            if self._blocks is None or made_of != self._blocks_of:
-                self._ledger = bring_up_to_date(self._ledger, self.parts)
-                self._blocks = Blocks(self.parts, self._ledger.repeats, self._blocks)
-                self._blocks_of = made_of
-            return self._blocks
+        return self._now()[0]
 
     def graph(self) -> Ledger:
         """The graph of all causes as they are now. It is not to be changed, and to be walked with `lock` held."""
+        return self._now()[1]
+
+    def _now(self) -> tuple[Blocks, Ledger]:
         with self.lock:
-            self.blocks()
-            assert self._ledger is not None
-            return self._ledger
+            self.parts.look()
+            made_of = [part.key for part in self.parts.parts]
+            if self._blocks is None or self._ledger is None or made_of != self._blocks_of:
+                self._ledger = bring_up_to_date(self._ledger, self.parts)
+                self._blocks = Blocks(self.parts, self._ledger.repeats, self._blocks)
+                self._blocks_of = made_of
+            return self._blocks, self._ledger
 
     def look(self) -> duckdb.DuckDBPyConnection:
         """A cursor over the archive as it is now: the relation `_all`, and the views of `sql`."""
         with self.lock:
-            blocks = self.blocks()
+            blocks, ledger = self._now()
             if self._session is None or self._session_of is not blocks:
-                self._session = open_session(self.parts, self.graph().repeats)
+                self._session = open_session(self.parts, ledger.repeats)
                 self._session_of = blocks
             return self._session.cursor()
 
@@ -193,7 +193,7 @@ class Engine:
     def load(self, ids: Iterable[str]) -> dict[str, Event]:
         """The events of these ids, by id; those that are nowhere are left out."""
         with self.lock:
-            ledger, blocks = self.graph(), self.blocks()
+            blocks, ledger = self._now()
             number = {part.identity: number for number, part in enumerate(blocks.parts)}
             places = [ledger.row_of(ledger.number(id)) for id in dict.fromkeys(ids) if id in ledger]
         parts, rows = (
