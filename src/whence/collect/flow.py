@@ -63,18 +63,25 @@ def fanned(targets: Sequence[Consumer]) -> Consumer:
 class Step:
     """A processor that is just a function, and what is behind it."""
 
-    __slots__ = ("_after", "_count", "_process")
+    __slots__ = ("_after", "_count", "_observe", "_process")
 
     def __init__(
-        self, process: Callable[[Batch], Batch | None], after: Consumer, count: Callable[[Batch, str], None]
+        self,
+        process: Callable[[Batch], Batch | None],
+        after: Consumer,
+        count: Callable[[Batch, str], None],
+        observe: Callable[[float], None],
     ) -> None:
         self._process = process
         self._after = after
         self._count = count
+        self._observe = observe
 
     def consume(self, batch: Batch) -> Receipt:
         """Changed, or dropped on purpose."""
+        begun = time.perf_counter()
         changed = self._process(batch)
+        self._observe(time.perf_counter() - begun)
         receipt = ACCEPTED
         if changed is not None:
             receipt = self._after.consume(changed)
@@ -107,6 +114,11 @@ def counting(telemetry: Telemetry, processor: str) -> Callable[[Batch, str], Non
         telemetry.count(name, batch.count(), processor=processor)
 
     return count
+
+
+def timing(telemetry: Telemetry, processor: str) -> Callable[[float], None]:
+    """The function that is told how long one batch was in a processor, in seconds."""
+    return lambda seconds: telemetry.observe("otelcol_processor_internal_duration", seconds, processor=processor)
 
 
 class Gate:

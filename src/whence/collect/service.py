@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from whence.collect.component import Health, Host
 from whence.collect.config.model import Config, Declared
-from whence.collect.flow import Counted, Entry, Gate, Link, Step, counting, fanned
+from whence.collect.flow import Counted, Entry, Gate, Link, Step, counting, fanned, timing
 from whence.collect.plan import Change, Key, Share, change, drains_beside, signals_of, stop_order, summary, wanted
 from whence.collect.telemetry import Telemetry
 from whence.errors import ConfigError, StorageError, WhenceError
@@ -164,7 +164,7 @@ class Service:
         if key.role == "processor" and hasattr(component, "consume"):
             head = Counted(component, count, "otelcol_processor_incoming_items")
         elif key.role == "processor":
-            head = Step(getattr(component, "process", component), after, count)
+            head = Step(getattr(component, "process", component), after, count, timing(self._around.telemetry, key.id))
         return Running(declared, host, component, outputs, after, head)
 
     def _entry(self, host: Host) -> Entry:
