@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from build_processors import (
@@ -11,6 +11,7 @@ from build_processors import (
     TRACE,
     a_host,
     a_log,
+    a_processor,
     a_span,
     a_sum,
     attributes,
@@ -22,6 +23,8 @@ from build_processors import (
     resource_of,
     spans,
 )
+from build_requests import requests
+from whence.collect.batch import Batch
 from whence.collect.ottl.compile import Scope, condition
 from whence.collect.ottl.errors import OttlError
 from whence.collect.ottl.functions import CONVERTERS, EDITORS
@@ -29,6 +32,7 @@ from whence.collect.ottl.parse import parse_condition, parse_statement
 from whence.collect.ottl.statements import condition_of, statement_of
 from whence.collect.records.draft import Draft
 from whence.collect.records.walk import Place
+from whence.otlp import wire
 
 NOW = 1767225600_123456789
 BEFORE = {
@@ -330,6 +334,56 @@ def test_a_wrong_statement_is_refused_with_place_and_nearest_name(text: str, sai
     with pytest.raises(OttlError, match="(?s)cannot read the OTTL at column .*" + said.replace("(", r"\(")) as caught:
         statement_of(text, "log", lambda: 0, ("log",))
     assert str(caught.value).endswith("^")
+
+
+SECRET = "canary-4711"
+FAILING = [
+    'ParseInt(body, 10)', 'ParseJSON(body)', 'ParseKeyValue(body)', 'Time(body, "%Y")', 'Duration(body)',
+    'IsInCIDR(body, ["10.0.0.0/8"])', 'TraceID(body)', 'Base64Decode(body)', 'Format("%d", [body])', 'body + 1',
+    'body["x"]', 'Log(body)', 'IsMatch(body, Concat([body, "("], ""))', 'ParseCSV(body, "a,b")',
+    'Substring(body, 5, 500)', 'Hour(body)', 'Sort(body)', 'Decode(body, "hex")', 'ConvertCase(body, body)',
+    'Sort([body], body)', 'Time("2026", "%Y", body)', 'Decode("x", body)',
+    'FormatTime(time, Concat(["%", body], ""))',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", FAILING)
+def test_a_failure_does_not_tell_what_the_record_holds(expression: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What is to be hidden later must not be in the log already; the record passes."""
+    batch = logs(a_log(SECRET))
+    rule = {"context": "log", "statements": [f'set(attributes["found"], {expression})']}
+    assert process("transform", {"error_mode": "ignore", "log_statements": [rule]}, batch) is batch
+    assert "could not carry out" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_failures_are_told_now_and_then_with_their_number(caplog: pytest.LogCaptureFixture) -> None:
+    """A thousand wrong records are two lines."""
+    times = [0.0]
+    host = a_host("transform", monotonic=lambda: times[-1])
+    run = a_processor(
+        "transform", {"error_mode": "ignore", "log_statements": ["set(log.body, ParseInt(log.body, 10))"]}, host
+    )
+    for now in (0.0, 5.0, 20.0):
+        times.append(now)
+        run(logs(*[a_log("x")] * 500))
+    assert [record.getMessage().split(" records")[0].split()[-1] for record in caplog.records] == ["1", "1000"]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_record_whatever_makes_a_right_statement_raise(data: st.DataObject) -> None:
+    """Every statement of this file, on log records of any shape: changed, or left as they are, and OTLP still."""
+    body = data.draw(requests("logs")).SerializeToString()
+    batch = Batch("logs", tree=wire.tree_of_protobuf("logs", body))
+    texts = [f'set(attributes["found"], {text})' for text, _ in CONVERSIONS] + [text for text, _ in EDITS]
+    texts += [f'set(attributes["truth"], true) where {text}' for text, _ in TRUTHS]
+    texts += [f"set(body, {text})" for text in FAILING]
+    rules = [{"context": "log", "statements": data.draw(st.lists(st.sampled_from(texts), min_size=20, max_size=20))}]
+    after = process("transform", {"error_mode": "silent", "log_statements": rules}, batch)
+    assert after is not None
+    after.lines()
+    after.protobuf()
 
 
 PIECES = st.sampled_from(

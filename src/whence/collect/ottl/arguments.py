@@ -60,7 +60,7 @@ def reader(compiler: Compiler, text: str, function: Function, parameter: Paramet
         return read
     if isinstance(value, Constant):
         try:
-            constant = fitting(name, parameter, value.value)
+            constant = fitting(name, parameter, value.value, constant=True)
         except Failure as problem:
             raise complaint(text, value.at, str(problem)) from None
         return lambda place: constant

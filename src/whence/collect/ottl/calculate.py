@@ -66,7 +66,7 @@ def calculate(operator: ArithmeticOperator, left: Any, right: Any) -> Any:
         except ZeroDivisionError:
             raise Failure("cannot divide by zero") from None
         except OverflowError:
-            raise Failure(f"cannot calculate {left} {operator} {right}: the result is too large") from None
+            raise Failure(f"cannot calculate with {operator}: the result is too large") from None
         return _fitting(found) if isinstance(found, int) else found
     if operator in ("+", "-"):
         sign = 1 if operator == "+" else -1
@@ -91,7 +91,7 @@ def _number(value: Any) -> bool:
 def _fitting(number: int) -> int:
     if INT_MIN <= number <= INT_MAX:
         return number
-    raise Failure(f"cannot hold {number}: whole numbers have 64 bits")
+    raise Failure("cannot hold the result: whole numbers have 64 bits")
 
 
 def _quotient(left: int, right: int) -> int:

@@ -66,7 +66,7 @@ def statement(tree: Statement, scope: Scope) -> Act:
         except Failure:
             raise
         except _BROKEN as cause:
-            raise Failure(f"{type(cause).__name__}: {cause}") from None
+            raise Failure(f"cannot do this with what the record holds ({type(cause).__name__})") from cause
 
     return run
 
@@ -81,7 +81,7 @@ def condition(tree: Condition, scope: Scope) -> Ask:
         except Failure:
             raise
         except _BROKEN as cause:
-            raise Failure(f"{type(cause).__name__}: {cause}") from None
+            raise Failure(f"cannot do this with what the record holds ({type(cause).__name__})") from cause
 
     return run
 

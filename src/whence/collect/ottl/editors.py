@@ -122,7 +122,7 @@ def replace_all_patterns(  # noqa: PLR0917 - OTTL's own order, of which the last
                 of[name] = value
 
     if mode not in ("key", "value"):
-        raise Failure(f'replace_all_patterns: expected "key" or "value" for mode, not {mode!r}')
+        raise Failure('replace_all_patterns: expected "key" or "value" for mode')
     target.change(place, change)
 
 
@@ -146,7 +146,7 @@ def replace_all_matches(  # noqa: PLR0917 - OTTL's own order, of which the last 
 def merge_maps(place: Place, target: Target, source: dict[str, Any], strategy: str = "upsert") -> None:
     """Adds the keys of another map: `insert` those that are not there, `update` those that are, `upsert` both."""
     if strategy not in ("insert", "update", "upsert"):
-        raise Failure(f'merge_maps: expected "insert", "update" or "upsert" for strategy, not {strategy!r}')
+        raise Failure('merge_maps: expected "insert", "update" or "upsert" for strategy')
 
     def merge(of: Map) -> None:
         for key, value in source.items():

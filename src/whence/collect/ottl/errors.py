@@ -18,7 +18,7 @@ class OttlError(ConfigError):
 
 
 class Failure(DataError):
-    """A statement or condition that cannot be carried out on one record."""
+    """A statement or condition that cannot be carried out on one record. Its text never tells what the record holds."""
 
 
 def complaint(text: str, at: int, problem: str) -> OttlError:

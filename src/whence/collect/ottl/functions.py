@@ -122,8 +122,8 @@ def _kind(annotation: Any) -> Any:
     return get_origin(annotation) or annotation
 
 
-def fitting(function: str, parameter: Parameter, value: Any) -> Any:
-    """A value as a parameter takes it. Raises Failure where it does not."""
+def fitting(function: str, parameter: Parameter, value: Any, *, constant: bool = False) -> Any:
+    """A value as a parameter takes it. Raises Failure where it does not; of a constant, it may tell the value."""
     kind = parameter.kind
     if kind is Any or (value is None and not parameter.required):
         return value
@@ -131,7 +131,9 @@ def fitting(function: str, parameter: Parameter, value: Any) -> Any:
         try:
             return pattern(value)
         except ValueError as problem:
-            raise Failure(f"{function}: {problem}") from None
+            raise Failure(
+                f"{function}: {problem if constant else 'not a regular expression that can be used'}"
+            ) from None
     if kind is Text and value is not None and not isinstance(value, (Time, Duration)):
         return as_string(value)
     if kind is Number and isinstance(value, (int, float)) and not isinstance(value, bool):

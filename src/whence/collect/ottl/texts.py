@@ -70,7 +70,7 @@ def convert_case(target: Text, to_case: str) -> str:
         to_case
     )
     if convert is None:
-        raise Failure(f'ConvertCase: expected "lower", "upper", "snake" or "camel", not {to_case!r}')
+        raise Failure('ConvertCase: expected "lower", "upper", "snake" or "camel" for to_case')
     return str(convert(target))
 
 
@@ -134,8 +134,8 @@ def format_(template: str, values: list[Any]) -> str:
             return _formatted(flags, verb, next(given))
         except StopIteration:
             raise Failure("Format: there are fewer values than verbs") from None
-        except (TypeError, ValueError, OverflowError) as cause:
-            raise Failure(f"Format: {cause}") from None
+        except (TypeError, ValueError, OverflowError):
+            raise Failure(f"Format: a value does not fit %{flags}{verb}") from None
 
     return _VERB.sub(fill, template)
 
@@ -177,7 +177,7 @@ def parse_key_value(target: str, delimiter: str = "=", pair_delimiter: str = " "
     for pair in _apart(target, pair_delimiter):
         key, between, value = pair.partition(delimiter)
         if not between:
-            raise Failure(f"ParseKeyValue: {pair[:40]!r} has no {delimiter!r}")
+            raise Failure(f"ParseKeyValue: a pair has no {delimiter!r}")
         found[_unquoted(key)] = _unquoted(value)
     return found
 
@@ -229,8 +229,8 @@ def parse_csv(target: str, headers: str, delimiter: str = ",", header_delimiter:
     try:
         names = next(csv.reader([headers], delimiter=header_delimiter or delimiter), [])
         row = next(csv.reader([target], delimiter=delimiter, strict=True), [])
-    except (csv.Error, TypeError) as cause:
-        raise Failure(f"ParseCSV: {cause}") from None
+    except (csv.Error, TypeError):
+        raise Failure("ParseCSV: not a line of comma-separated values") from None
     if len(names) != len(row):
         raise Failure(f"ParseCSV: there are {len(names)} headers and {len(row)} values")
     return dict(zip(names, row, strict=True))
@@ -262,9 +262,9 @@ def _decoded(function: str, target: Any, encoding: str) -> str:
             return binascii.unhexlify(data).decode()
         if name in _ENCODINGS:
             return data.decode(_ENCODINGS[name])
-    except ValueError as cause:
-        raise Failure(f"{function}: not {encoding}: {cause}") from None
-    raise Failure(f"{function}: the encoding {encoding!r} is not known")
+    except ValueError:
+        raise Failure(f"{function}: not in that encoding") from None
+    raise Failure(f"{function}: the encoding is not known")
 
 
 _URL: Final = bytes.maketrans(b"-_", b"+/")

@@ -27,8 +27,8 @@ def time(target: str, format: str, location: str | None = None) -> Time:
         parts = datetime.strptime(target, _directives("Time", format))
         zone = _zone("Time", location)
         return time_of(parts if parts.tzinfo else parts.replace(tzinfo=zone))
-    except (ValueError, OverflowError) as cause:
-        raise Failure(f"Time: {cause}") from None
+    except (ValueError, OverflowError):
+        raise Failure("Time: the text is no time of that format") from None
 
 
 @converter("FormatTime")
@@ -45,7 +45,9 @@ def _directives(function: str, text: str) -> str:
     known = text.replace("%%", "").split("%")[1:]
     for directive in known:
         if directive[:1] not in _KNOWN or not directive:
-            raise Failure(f"{function}: %{directive[:1]} is not known in a time's format")
+            raise Failure(
+                f"{function}: the format has a directive that is not known; there are % with one of {_KNOWN}TFDRL"
+            )
     return text
 
 
@@ -56,7 +58,7 @@ def _zone(function: str, name: str | None) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise Failure(f"{function}: the location {name!r} is not known") from None
+        raise Failure(f"{function}: the location is not known") from None
 
 
 def _parts(function: str, time: Time) -> datetime:
@@ -110,8 +112,8 @@ def duration(duration: str) -> Duration:
     negative = duration.startswith("-")
     try:
         ns = round(as_duration(duration.removeprefix("-")) * SECOND)
-    except ValueError as cause:
-        raise Failure(f"Duration: {cause}") from None
+    except ValueError:
+        raise Failure("Duration: expected a text such as 200ms, 30s or 1m30s") from None
     return Duration(-ns if negative else ns)
 
 

@@ -4,7 +4,7 @@ The law: pure.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator
 
@@ -17,6 +17,10 @@ from whence.collect.processors.demands import checked
 from whence.collect.records.walk import Place
 
 R = TypeVar("R")
+
+_QUIET: Final = 10.0
+"""Seconds between two lines in the log about one statement."""
+_SHOWN: Final = 200
 
 ErrorMode = Literal["ignore", "silent", "propagate"]
 """Where a statement fails on a record: go on and log it, go on, or refuse the batch for good."""
@@ -41,9 +45,11 @@ DataPointCondition = Annotated[str, _in("datapoint")]
 
 def tolerant(run: Callable[[Place], R], text: str, mode: ErrorMode, host: Host, otherwise: R) -> Callable[[Place], R]:
     """What runs at a place, with its failures met as `mode` says; `otherwise` is what a failure gives."""
-    shown = text if len(text) <= 200 else text[:200] + "..."
+    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    told, untold = -_QUIET, 0
 
     def careful(place: Place) -> R:
+        nonlocal told, untold
         try:
             return run(place)
         except Failure as problem:
@@ -51,8 +57,10 @@ def tolerant(run: Callable[[Place], R], text: str, mode: ErrorMode, host: Host, 
                 raise Unacceptable(
                     f"cannot carry out `{shown}`: {problem}; with error_mode: ignore such records pass as they are"
                 ) from None
-            if mode == "ignore":
-                host.log.warning("%s could not carry out `%s`: %s", host.id, shown, problem)
+            untold += 1
+            if mode == "ignore" and host.monotonic() - told >= _QUIET:
+                host.log.warning("%s could not carry out `%s` on %d records: %s", host.id, shown, untold, problem)
+                told, untold = host.monotonic(), 0
             return otherwise
 
     return careful

@@ -131,9 +131,10 @@ class TailSampling:
         else:
             self.decide(everything=True)
         while self._leaving and self._host.monotonic() < deadline:
-            if not self.send():
+            left = max(0.0, deadline - self._host.monotonic())
+            if not self.send(left):
                 self._wake.clear()
-                self._wake.wait(min(0.2, max(0.0, deadline - self._host.monotonic())))
+                self._wake.wait(min(_TICK, left))
         if self._leaving:
             left = sum(batch.count() for batch in self._leaving)
             self._host.log.error(
@@ -272,9 +273,14 @@ class TailSampling:
 
     # --- what goes on
 
-    def send(self) -> bool:
-        """Sends what was decided on; whether all of it was taken. What is refused stays and is tried again."""
-        with self._sending:
+    def send(self, wait: float = -1) -> bool:
+        """Sends what was decided on; whether all of it was taken. What is refused stays and is tried again.
+
+        `wait`: seconds for another thread that is sending, -1 for as long as it takes.
+        """
+        if not self._sending.acquire(timeout=wait):
+            return False
+        try:
             while self._leaving:
                 batch = self._leaving[0]
                 try:
@@ -286,6 +292,8 @@ class TailSampling:
                 self._leaving.popleft()
                 with self._lock:
                     self._waiting -= batch.count()
+        finally:
+            self._sending.release()
         return True
 
 
