@@ -245,6 +245,18 @@ def test_a_request_in_flight_is_answered_before_anything_changes(collector: Coll
     assert [len(old.kept), len(collector.keep().kept)] == [1, 1]
 
 
+def test_a_receiver_that_changes_lets_its_requests_through_first(collector: Collector) -> None:
+    """It is stopped while the way behind it is open, so that it does not wait for requests that wait for it."""
+    collector.start(LOGS_ONLY)
+    source, keep = collector.source(), collector.keep()
+    states: list[bool] = []
+    stop = source.stop
+    source.stop = lambda deadline: (states.append(collector.service._gate._closed), stop(deadline))[1]  # type: ignore[method-assign]
+    assert collector.reload(LOGS_ONLY, "receivers::source::number: 5") == "restarted receiver source; 1 untouched"
+    assert states == [False]
+    assert collector.keep() is keep
+
+
 def test_a_reload_that_would_have_to_cut_a_request_is_refused(collector: Collector) -> None:
     """With a request that does not get through, everything stays as it is."""
     collector.start(LOGS_ONLY)

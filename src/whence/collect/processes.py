@@ -124,16 +124,17 @@ class Several:
 
     def reload(self, config: Config, root: Node, timeout: float) -> str:
         """One after the other, so that the ports are always served. Raises StorageError where one cannot, all as before."""
-        said = self._outside.reload(config, timeout)
         before, done = self._root, list[Worker]()
-        for worker in list(self._workers.values()):
-            try:
+        said = ""
+        try:
+            for worker in list(self._workers.values()):
                 said = worker.ask("reload", root, timeout, timeout=_STARTING + timeout)
-            except StorageError as cause:
-                for other in done:
-                    other.ask("reload", before, timeout, timeout=_STARTING + timeout)
-                raise StorageError(f"process {worker.hello.process}: {cause}") from None
-            done.append(worker)
+                done.append(worker)
+            self._outside.reload(config, timeout)
+        except WhenceError as cause:
+            for worker in done:
+                worker.ask("reload", before, timeout, timeout=_STARTING + timeout)
+            raise StorageError(f"process {len(done)} of {self._count}: {cause}") from None
         self._root = root
         return f"{said}; in each of {self._count} processes"
 

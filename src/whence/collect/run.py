@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final
+from uuid import uuid4
 
 from whence.collect.config.check import check
 from whence.collect.config.model import BadConfig, Config
@@ -47,6 +48,7 @@ class Collector:
         self._options = options
         self._events: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stopping = False
+        self._instance = str(uuid4())
         self._body = body(options.processes, options.state, lambda: self._events.put("tend"))
         self._scraped = Scraped(lambda: self._body.families(self._scraped.labels))
 
@@ -61,7 +63,7 @@ class Collector:
     def _work(self) -> int:
         config, root = self._read()
         self._log_as(config)
-        self._scraped.labels = identity(config.telemetry)
+        self._scraped.labels = identity(config.telemetry, self._instance)
         if isinstance(self._body, One):
             watch_process(self._body.telemetry)
         self._scraped.use(config.telemetry)
@@ -109,6 +111,7 @@ class Collector:
             said = self._body.reload(config, root, self._options.stop_seconds)
             self._log_as(config)
             self._scraped.use(config.telemetry)
+            self._scraped.labels = identity(config.telemetry, self._instance)
         except WhenceError as cause:
             _LOG.error("reload refused: %s; the old configuration goes on", cause)
             return

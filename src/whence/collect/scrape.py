@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 from whence.collect.answers import Answer, Listener, address_of
 from whence.collect.config.model import Prometheus, TelemetrySettings
@@ -30,12 +29,12 @@ def addresses(settings: TelemetrySettings) -> list[Prometheus]:
     return [reader.pull.exporter.prometheus for reader in metrics.readers]
 
 
-def identity(settings: TelemetrySettings) -> dict[str, str]:
-    """The labels on every metric: who this collector is."""
+def identity(settings: TelemetrySettings, instance: str) -> dict[str, str]:
+    """The labels on every metric: who this collector is. `instance` stays the same for one run."""
     found: dict[str, str | None] = {
         "service_name": "whence",
         "service_version": VERSION,
-        "service_instance_id": str(uuid4()),
+        "service_instance_id": instance,
         **{re.sub(r"[^a-zA-Z0-9_]", "_", key): value for key, value in settings.resource.items()},
     }
     return {key: value for key, value in found.items() if value is not None}

@@ -96,10 +96,15 @@ class Service:
         todo = change(old, config, self._around.share, self._around.process)
         before = {key: one.declared for key, one in self._running.items()}
         made = self._make(todo.start, config)
+        # Receivers that change stop while the way behind them is open: the requests they wait for must get through.
+        receivers = {key: self._running[key] for key in todo.stop if key.role == "receiver"}
+        self._tell_left(self._stop_these(old, receivers, timeout))
         if not self._gate.close(timeout):
+            inside = self._gate.inside
+            self._back(old, receivers)
             self._gate.open()
             raise StorageError(
-                f"cannot reload: {self._gate.inside} requests were not through after {timeout:.0f} s; see health, and try again"
+                f"cannot reload: {inside} requests were not through after {timeout:.0f} s; see health, and try again"
             )
         try:
             self._swap(old, config, todo, made, timeout)
@@ -206,38 +211,38 @@ class Service:
     def _swap(self, old: Config, new: Config, todo: Change, made: dict[Key, Running], timeout: float) -> None:
         """With the gate closed: old ones out, new ones in; back again where a new one does not start."""
         leaving = {key: self._running[key] for key in todo.stop}
-        beside = {
-            key: one
-            for key, one in leaving.items()
-            if key.role == "exporter" and drains_beside(one.declared) and hasattr(one.component, "stop")
-        }
-        left = self._stop_these(old, {key: one for key, one in leaving.items() if key not in beside}, timeout)
-        for line in left:
-            self._around.log.warning("reload: %s", line)
+        beside = {key: one for key, one in leaving.items() if key.role == "exporter" and drains_beside(one.declared)}
+        gone = {key: one for key, one in leaving.items() if key not in beside}
+        here = {key: one for key, one in gone.items() if key.role != "receiver"}
+        self._tell_left(self._stop_these(old, here, timeout))
         started: list[Key] = []
         try:
             self._use(new, {key: self._running[key] for key in todo.keep} | made)
             self._start(made, started)
         except WhenceError:
             self._stop_these(new, {key: made[key] for key in started}, timeout)
-            self._back(old, {key: one for key, one in leaving.items() if key not in beside}, todo, beside)
+            self._running = {key: self._running[key] for key in todo.keep} | leaving
+            self._back(old, gone)
             raise
         self._config = new
         self._trouble = None
         for key, one in beside.items():
             self._retire(key, one)
 
-    def _back(self, old: Config, gone: Mapping[Key, Running], todo: Change, beside: Mapping[Key, Running]) -> None:
+    def _back(self, old: Config, gone: Mapping[Key, Running]) -> None:
         """The old configuration again, with fresh components for those that were stopped."""
-        kept = {key: self._running[key] for key in todo.keep} | dict(beside)
         order = [key for key in wanted(old, self._around.share, self._around.process) if key in gone]
         try:
             again = self._make(order, old)
-            self._use(old, kept | again)
+            self._use(old, {key: one for key, one in self._running.items() if key not in gone} | again)
             self._start(again, [])
         except WhenceError as cause:
             self._trouble = f"a reload failed, and what ran before could not be started again: {cause}"
             self._around.log.critical("%s; restart the collector", self._trouble)
+
+    def _tell_left(self, left: list[str]) -> None:
+        for line in left:
+            self._around.log.warning("reload: %s", line)
 
     def _use(self, config: Config, running: dict[Key, Running]) -> None:
         order = wanted(config, self._around.share, self._around.process)
@@ -249,8 +254,7 @@ class Service:
     def _retire(self, key: Key, one: Running) -> None:
         """Let a replaced exporter send what it holds, while its successor works."""
         deadline = time.monotonic() + _DRAIN_BESIDE
-        thread = threading.Thread(target=one.component.stop, args=(deadline,), name=f"retiring {key}", daemon=True)
-        thread.start()
+        thread = _stopping(key, one, deadline, self._around.log)
         self._retiring = [(old, left) for old, left in self._retiring if left.is_alive()] + [(key, thread)]
 
     # --- stopping ------------------------------------------------------------------------------------------------------
