@@ -332,7 +332,7 @@ WRONG = [
 def test_a_wrong_statement_is_refused_with_place_and_nearest_name(text: str, said: str) -> None:
     """When the configuration is read; nothing is skipped silently."""
     with pytest.raises(OttlError, match="(?s)cannot read the OTTL at column .*" + said.replace("(", r"\(")) as caught:
-        statement_of(text, "log", lambda: 0, ("log",))
+        statement_of(text, "log", lambda: 0)
     assert str(caught.value).endswith("^")
 
 
@@ -414,7 +414,7 @@ def test_no_text_whatever_raises_anything_but_its_own_error(text: str) -> None:
             if parse is parse_condition:
                 condition(tree, Scope(text, "log", False, lambda: 0))  # type: ignore[arg-type]
             else:
-                statement_of(text, "log", lambda: 0, ("log",))
+                statement_of(text, "log", lambda: 0)
         except OttlError:
             pass
 

@@ -98,6 +98,8 @@ TRUE = {"name": "t", "type": "ottl_condition", "ottl_condition": {"span": ['attr
             [2],
         ),
         (p("rate_limiting", spans_per_second=2), [one(1), one(2), one(2, span=2), one(3)], [1, 3]),
+        (p("trace_flags"), [one(1, flags=257), one(2, flags=256), one(3)], [1]),
+        (p("bytes_limiting", bytes_per_second=400), [one(1), one(2, "x" * 400), one(3)], [1, 3]),
         (p("probabilistic", sampling_percentage=100), [one(1), one(2)], [1, 2]),
         (p("probabilistic", sampling_percentage=0), [one(1), one(2)], []),
         (p("ottl_condition", span=['attributes["n"] == 1']), [one(1, given={"n": 1}), one(2)], [1]),

@@ -20,11 +20,9 @@ CONTEXTS: Final[dict[str, tuple[Context, ...]]] = {
 """Of each signal, what statements can be about."""
 
 
-def statement_of(text: str, context: Context | None, now: Clock, allowed: Sequence[Context]) -> tuple[Context, Act]:
-    """A statement, and the context it is at: the given one, else the innermost that its paths name."""
-    parsed = parse_statement(text)
-    at = inferred(parsed, allowed) if context is None else context
-    return at, statement(parsed, Scope(text, at, context is None, now))
+def statement_of(text: str, context: Context, now: Clock, prefixed: bool = False) -> Act:
+    """A statement in a context. `prefixed`: each of its paths must say whose it is, since nothing else does."""
+    return statement(parse_statement(text), Scope(text, context, prefixed, now))
 
 
 def condition_of(text: str, context: Context, now: Clock, prefixed: bool = False) -> Ask:
@@ -32,8 +30,9 @@ def condition_of(text: str, context: Context, now: Clock, prefixed: bool = False
     return condition(parse_condition(text), Scope(text, context, prefixed, now))
 
 
-def inferred(parsed: Any, allowed: Sequence[Context]) -> Context:
-    """The innermost context that the paths of a statement name; raises OttlError where none is named."""
+def context_of(texts: Sequence[str], allowed: Sequence[Context]) -> Context:
+    """The innermost context that the paths of statements name. Raises OttlError where none is named, or one not allowed."""
+    parsed = tuple(map(parse_statement, texts))
     named = {SPELLINGS[path.names[0]] for path in paths(parsed) if len(path.names) > 1 and path.names[0] in SPELLINGS}
     strange = named - set(allowed)
     if strange:

@@ -15,7 +15,8 @@ from whence.collect.component import HEALTHY, Consumer, Health, Host, Plug
 from whence.collect.outcome import Refused
 from whence.collect.processors.causes import Causes, Fact, fact_of
 from whence.collect.processors.demands import Some
-from whence.collect.processors.policies import Asked, Policy, PolicySettings, Verdict, together
+from whence.collect.processors.policies import PolicySettings
+from whence.collect.processors.policy import Asked, Policy, Verdict, together
 from whence.collect.processors.traces import Span, Trace, spans_of, tree_of
 from whence.collect.settings import Duration, Settings, noted
 from whence.errors import DataError

@@ -12,11 +12,10 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, 
 
 from whence.collect.batch import Batch
 from whence.collect.component import Consumer, Host, Plug
-from whence.collect.ottl.compile import Act, Ask, Clock, Scope, statement
+from whence.collect.ottl.compile import Act, Ask, Clock
 from whence.collect.ottl.contexts import SPELLINGS, Context
 from whence.collect.ottl.errors import nearest
-from whence.collect.ottl.parse import parse_statement
-from whence.collect.ottl.statements import CONTEXTS, condition_of, inferred
+from whence.collect.ottl.statements import CONTEXTS, condition_of, context_of, statement_of
 from whence.collect.processors.demands import Some, checked
 from whence.collect.processors.statements import ErrorMode, never, tolerant
 from whence.collect.records.walk import Look, Place, Visit, rewritten
@@ -33,7 +32,7 @@ LEVEL: Final[Mapping[Context, str]] = {
 
 def _of_group(text: str, info: ValidationInfo) -> str:
     context = info.data.get("context")
-    return checked(lambda text: _statement(text, context, never))(text) if context else text
+    return checked(lambda text: statement_of(text, context, never))(text) if context else text
 
 
 def _condition_of_group(text: str, info: ValidationInfo) -> str:
@@ -89,7 +88,7 @@ class MetricGroup(Group):
 
 
 def _alone(signal: Signal) -> AfterValidator:
-    return AfterValidator(checked(lambda text: _compiled(text, signal)))
+    return AfterValidator(checked(lambda text: _together([text], signal)))
 
 
 def _form(value: Any) -> str:
@@ -128,25 +127,16 @@ class Step(NamedTuple):
     mode: ErrorMode | None = None
 
 
-def _statement(text: str, context: Context, clock: Clock, prefixed: bool = False) -> Act:
-    return statement(parse_statement(text), Scope(text, context, prefixed, clock))
-
-
-def _compiled(text: str, signal: Signal, clock: Clock = never) -> Step:
-    context = inferred(parse_statement(text), CONTEXTS[signal])
-    return Step(context, ((text, _statement(text, context, clock, prefixed=True)),))
-
-
 def _together(texts: Sequence[str], signal: Signal, clock: Clock = never) -> Step:
-    """A group without a context: the innermost that any of its statements names."""
-    context = inferred(tuple(map(parse_statement, texts)), CONTEXTS[signal])
-    return Step(context, tuple((text, _statement(text, context, clock, prefixed=True)) for text in texts))
+    """Statements without a context: it is the innermost that any of them names."""
+    context = context_of(texts, CONTEXTS[signal])
+    return Step(context, tuple((text, statement_of(text, context, clock, prefixed=True)) for text in texts))
 
 
 def _of(group: Group, clock: Clock) -> Step:
     if group.context:
         context = SPELLINGS[group.context]
-        acts = tuple((text, _statement(text, context, clock)) for text in group.statements)
+        acts = tuple((text, statement_of(text, context, clock)) for text in group.statements)
     else:
         context, acts, *_ = _together(group.statements, group.signal, clock)
     asks = tuple((text, condition_of(text, context, clock)) for text in group.conditions)
@@ -160,7 +150,7 @@ def _steps(written: Sequence[str | Group], signal: Signal, clock: Clock) -> list
         if not alone:
             found += [_of(group, clock) for group in several if isinstance(group, Group)]
             continue
-        single = [_compiled(text, signal, clock) for text in several if isinstance(text, str)]
+        single = [_together([text], signal, clock) for text in several if isinstance(text, str)]
         for context, steps in groupby(single, key=lambda step: step.context):
             found.append(Step(context, tuple(act for step in steps for act in step.acts)))
     return found
