@@ -80,7 +80,7 @@ def test_processes_stand_beside_each_other() -> None:
 
 def test_names_are_the_collectors_or_ours() -> None:
     """Nothing is counted under a third kind of name, and every one says what it is."""
-    assert all(name.startswith(("otelcol_", "whence_archive_")) for name in METRICS)
+    assert all(name.startswith(("otelcol_", "whence_")) for name in METRICS)
     assert all(metric.help and (metric.kind != "histogram" or metric.buckets) for metric in METRICS.values())
 
 

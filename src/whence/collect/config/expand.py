@@ -14,7 +14,7 @@ from whence.collect.config.tree import Fault, Node, Place, parse
 _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
 _DEEPEST: Final = 50
-_MOST: Final = 10_000
+_MOST: Final = 2_000
 """Substitutions in one configuration: a few that each bring several others could go on for ever."""
 
 
