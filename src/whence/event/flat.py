@@ -36,7 +36,7 @@ def format_time(ns: int) -> str:
     """RFC 3339 in UTC with nanoseconds: `2026-01-02T03:04:05.000000006Z`. Past the year 9999: in seconds."""
     seconds, rest = divmod(ns, _NS)
     try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+        return f"{datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()}.{rest:09d}Z"
     except (ValueError, OverflowError, OSError):
         return f"{seconds}.{rest:09d}"
 
