@@ -280,6 +280,42 @@ def test_its_thread_decides_by_itself() -> None:
     sampler.stop(time.monotonic() + 30)
 
 
+def test_threads_that_send_while_others_decide_lose_and_double_nothing() -> None:
+    """Traces begun, decided early, decided in time, and late; downstream refuses now and then."""
+    lock, seen, turns = threading.Lock(), [], iter(range(10**9))
+
+    class Next:
+        def consume(self, batch: Batch) -> Receipt:
+            with lock:
+                if next(turns) % 5 == 0:
+                    raise Refused("not now", 1)
+                seen.extend((span["traceId"], span["spanId"]) for span in records(batch))
+            return Receipt()
+
+    host = a_host()
+    settings = {"policies": [p("always_sample"), p("caused_error", "c")], "decision_wait": "5ms", "num_traces": 40}
+    sampler = a_processor("tail_sampling", settings, host, Next())
+    sampler.start(host)
+
+    def send(sender: int) -> None:
+        for n in range(150):
+            batch = spans(*[one(1 + (n * 7 + k) % 90, span=1 + sender * 10_000 + n * 10 + k) for k in range(5)])
+            while True:
+                try:
+                    sampler.consume(batch)
+                    break
+                except Refused:
+                    continue
+
+    senders = [threading.Thread(target=send, args=(n,)) for n in range(4)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join(60)
+    sampler.stop(time.monotonic() + 60)
+    assert len(seen) == len(set(seen)) == 4 * 150 * 5
+
+
 def test_a_policy_that_fails_keeps_the_trace() -> None:
     """Loss is never the answer to a mistake."""
     clock, sink = Clock(), Sink()

@@ -206,11 +206,13 @@ class Budget:
         self._second, self._taken = -1, 0
 
     def has(self, amount: int, second: int) -> bool:
+        """Whether so much may still pass in this second."""
         if second != self._second:
             self._second, self._taken = second, 0
         return self._taken + amount <= self._amount
 
     def take(self, amount: int, second: int) -> bool:
+        """Lets so much pass, if it may."""
         if not self.has(amount, second):
             return False
         self._taken += amount
