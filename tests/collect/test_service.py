@@ -158,7 +158,7 @@ def test_a_start_that_fails_leaves_nothing_running(collector: Collector) -> None
     with pytest.raises(StorageError, match="cannot start the receiver source: Address already in use"):
         collector.start(LOGS_ONLY, "receivers::source::fail_start: true")
     assert ("keep", "stopped") in LIVES
-    assert collector.service.health() == {}
+    assert collector.service.health() == {"collector": Health(False, "it is starting")}
 
 
 def test_stopping_says_what_is_left(collector: Collector) -> None:
@@ -176,6 +176,7 @@ def test_stopping_says_what_is_left(collector: Collector) -> None:
 
 def test_health_is_everybodys(collector: Collector) -> None:
     """Who is not well says why, and who cannot answer is not well."""
+    assert not collector.service.health()["collector"].ok
     collector.start(LOGS_ONLY)
     assert collector.service.health() == {"receiver source": Health(), "exporter keep": Health()}
     collector.keep().sick = "the disk is full"

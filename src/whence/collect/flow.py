@@ -169,7 +169,11 @@ class Entry:
 
     def consume(self, batch: Batch) -> Receipt:
         """Raises Refused or DataError, and nothing else: trouble of our own is logged, and refused."""
-        self._gate.enter()
+        try:
+            self._gate.enter()
+        except Refused:
+            self._count(batch, "refused")
+            raise
         try:
             receipt = self.link.consume(batch)
         except (Refused, DataError):

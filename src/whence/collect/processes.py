@@ -49,7 +49,8 @@ class Worker:
         self._waiting: dict[int, Future[Done | Failed]] = {}
         self._number = 0
         with theirs:
-            command = [sys.executable, "-m", "whence.collect.child", str(theirs.fileno())]
+            # -P: what lies in the working directory is not to be imported.
+            command = [sys.executable, "-P", "-m", "whence.collect.child", str(theirs.fileno())]
             # A session of its own: Ctrl-C at the terminal is for the parent, which tells its children.
             self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], start_new_session=True)
         self._connection = Connection(ours.detach())
@@ -177,6 +178,8 @@ class Several:
     def health(self) -> dict[str, Health]:
         """How each component of each process is; a process that does not answer is not well."""
         found: dict[str, Health] = {}
+        if not self._workers:
+            found["collector"] = Health(False, "it is stopping" if self._root is None else "it is starting")
         for number, answer in self._each("health"):
             if isinstance(answer, str):
                 found[f"process {number}"] = Health(False, answer)

@@ -67,6 +67,7 @@ class Service:
         self._config: Config | None = None
         self._retiring: list[tuple[Key, threading.Thread]] = []
         self._trouble: str | None = None
+        self._stopping = False
 
     # --- life ----------------------------------------------------------------------------------------------------------
 
@@ -116,6 +117,7 @@ class Service:
         """Stop in the direction of flow, receivers first. What could not be finished in `timeout` seconds, in words."""
         if self._config is None:
             return []
+        self._stopping = True
         left = self._stop_these(self._config, self._running, timeout)
         for key, thread in self._retiring:
             thread.join(_GRACE)
@@ -132,6 +134,8 @@ class Service:
     def health(self) -> dict[str, Health]:
         """How each component is, by role and id. Never raises."""
         found = {str(key): _health(one.component) for key, one in list(self._running.items())}
+        if self._config is None or self._stopping:
+            found["collector"] = Health(False, "it is stopping" if self._stopping else "it is starting")
         if self._trouble:
             found["reload"] = Health(False, self._trouble)
         return found

@@ -68,7 +68,7 @@ class Settings(BaseModel):
         if not isinstance(data, Mapping):
             return data
         fields = {name: field.annotation for name, field in cls.model_fields.items()}
-        values = {key: settled(fields.get(key, Any), value) for key, value in data.items()}
+        values = {key: settled(fields.get(key, object), value) for key, value in data.items()}
         return {
             key: {} if value is None else value
             for key, value in values.items()

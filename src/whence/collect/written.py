@@ -63,15 +63,17 @@ def written(value: Any, text: str) -> Any:
 def settled(annotation: Any, value: Any) -> Any:
     """The value for a field of this type: text where only text fits, else what the text meant; all the way down."""
     parts = _parts(annotation)
+    if Any in parts:
+        return plain(value)
     if isinstance(value, Written):
         if _fits(parts, value.value):
             return settled(annotation, value.value)
         return value.text if any(part in (str, SecretStr) for part in parts) else settled(annotation, value.value)
     if isinstance(value, Mapping) and not any(isinstance(part, type) and issubclass(part, BaseModel) for part in parts):
-        of = next((get_args(part)[1] for part in parts if len(get_args(part)) == 2), Any)
+        of = next((get_args(part)[1] for part in parts if len(get_args(part)) == 2), object)
         return {key: settled(of, item) for key, item in value.items()}
     if isinstance(value, list):
-        of = next((get_args(part)[0] for part in parts if get_origin(part) in (list, tuple, set, frozenset)), Any)
+        of = next((get_args(part)[0] for part in parts if get_origin(part) in (list, tuple, set, frozenset)), object)
         return [settled(of, item) for item in value]
     return value
 
@@ -103,8 +105,6 @@ def _fits(parts: list[Any], value: Any) -> bool:
     """Whether one of these types is made for such a value, so that it is not taken for text."""
     for part in parts:
         origin = get_origin(part) or part
-        if origin is Any:
-            return True
         if isinstance(origin, type):
             if isinstance(value, bool) and origin is bool:
                 return True
