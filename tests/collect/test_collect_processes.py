@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from contextlib import suppress
@@ -113,6 +114,26 @@ def test_a_bad_new_configuration_is_refused_and_the_old_one_goes_on(tmp_path: Pa
         collector.until(lambda: collector.said("reload refused"))
         assert collector.said("otel.yaml:13: service::telemtry: no such key; did you mean 'telemetry'?")
         assert collector.send("after").startswith("ok")
+        assert collector.health()[0] == 200
+        assert collector.end() == 0
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_new_configuration_that_cannot_start_leaves_the_old_one_serving(tmp_path: Path, processes: str) -> None:
+    """Its port is somebody else's: the reload is refused, and the old port answers again, with all it has kept."""
+    with a_collector(tmp_path, "--processes", processes) as collector, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        old = collector.port
+        collector.port = taken.getsockname()[1]
+        collector.write(label="new:")
+        collector.port = old
+        collector.process.send_signal(signal.SIGHUP)
+        collector.until(lambda: collector.said("reload refused"))
+        assert collector.said("cannot start the receiver line: Address already in use")
+        for n in range(10):
+            assert collector.send(str(n)).startswith("ok")
+        assert collector.lines() == [str(n) for n in range(10)]
         assert collector.health()[0] == 200
         assert collector.end() == 0
 
