@@ -118,9 +118,10 @@ class Service:
         if self._config is None:
             return []
         self._stopping = True
+        end = time.monotonic() + timeout
         left = self._stop_these(self._config, self._running, timeout)
         for key, thread in self._retiring:
-            thread.join(_GRACE)
+            thread.join(max(_GRACE, end - time.monotonic()))
             if thread.is_alive():
                 left.append(f"{key} (replaced) still holds what it could not send")
         if self._gate.inside:
