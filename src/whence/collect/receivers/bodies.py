@@ -1,0 +1,109 @@
+"""Request bodies: decompressed step by step up to a limit, and a budget of memory for all that are being worked on.
+
+The law: no body, whatever it claims, makes more than its limit; one encoding, never one within another.
+"""
+
+import threading
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+import zstandard
+
+from whence.errors import DataError
+
+_STEP: Final = 1 << 18
+_SIP: Final = 256
+"""Bytes of zstd given at once: four can stand for 128 KiB, so that these can stand for 8 MiB."""
+_WINDOW: Final = 8 << 20
+"""The largest window a zstd frame may ask for (RFC 8878 recommends that decoders take 8 MiB)."""
+
+
+class TooLarge(Exception):
+    """A body is longer than it may be, before or after decompression."""
+
+
+def inflate(data: bytes, encoding: str, limit: int) -> bytes:
+    """The bytes that an encoding (`gzip`, `deflate`, `zlib`, `zstd`, or none) stands for.
+
+    Raises TooLarge beyond `limit`, and DataError where they are no such data, or end in the middle.
+    """
+    if encoding in ("", "identity"):
+        if len(data) > limit:
+            raise TooLarge
+        return data
+    found, length = [], 0
+    for piece in _zstd(data) if encoding == "zstd" else _zlib(data, encoding):
+        length += len(piece)
+        if length > limit:
+            raise TooLarge
+        found.append(piece)
+    return b"".join(found)
+
+
+def _zlib(data: bytes, encoding: str) -> Iterator[bytes]:
+    """gzip, member after member; `deflate` is zlib's form, and what senders take for it: the bare one."""
+    bits = 31 if encoding == "gzip" else 15 if data[:1] and data[0] & 0x0F == 8 and not _bare(data) else -15
+    left = data
+    while left:
+        engine = zlib.decompressobj(bits)
+        try:
+            while True:
+                piece = engine.decompress(left, _STEP)
+                left = engine.unconsumed_tail
+                if piece:
+                    yield piece
+                if engine.eof or (not piece and not left):
+                    break
+        except zlib.error as cause:
+            raise DataError(f"cannot decompress the body as {encoding}: {cause}") from None
+        if not engine.eof:
+            raise DataError(f"cannot decompress the body as {encoding}: it ends in the middle")
+        left = engine.unused_data
+        if left and encoding != "gzip":
+            raise DataError(f"cannot decompress the body as {encoding}: {len(left)} bytes are left behind its end")
+
+
+def _bare(data: bytes) -> bool:
+    """Whether the first two bytes are no head of zlib's."""
+    return len(data) < 2 or (data[0] << 8 | data[1]) % 31 != 0
+
+
+def _zstd(data: bytes) -> Iterator[bytes]:
+    left = data
+    while left:
+        engine = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+        try:
+            for start in range(0, len(left), _SIP):
+                piece = engine.decompress(left[start : start + _SIP])
+                if piece:
+                    yield piece
+                if engine.eof:
+                    left = engine.unused_data + left[start + _SIP :]
+                    break
+            else:
+                raise DataError("cannot decompress the body as zstd: it ends in the middle")
+        except zstandard.ZstdError as cause:
+            raise DataError(f"cannot decompress the body as zstd: {cause}") from None
+
+
+class Budget:
+    """Bytes of all bodies that a receiver holds at once; whoever comes beyond that is asked to come again."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    def take(self, size: int) -> bool:
+        """Whether there was room. One body always has: no limit is so small that nothing passes."""
+        with self._lock:
+            if self._taken and self._taken + size > self.size:
+                return False
+            self._taken += size
+            return True
+
+    def give(self, size: int) -> None:
+        """Done with so many."""
+        with self._lock:
+            self._taken -= size

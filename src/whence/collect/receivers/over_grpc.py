@@ -1,0 +1,157 @@
+"""OTLP over gRPC: raw bytes in and out, on the library's own threads.
+
+The law: no message is parsed here; what the library refuses by itself (a message over the limit) is RESOURCE_EXHAUSTED without
+RetryInfo, as OTLP wants it. Source: OTLP specification 1.11, "OTLP/gRPC".
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import grpc
+
+from whence.collect.auth import ServerAuth, Unauthenticated, server_auth
+from whence.collect.batch import Batch, Receipt
+from whence.collect.component import Consumer, Host
+from whence.collect.receivers.answer import OVERLOADED, hand_in
+from whence.collect.receivers.bodies import Budget
+from whence.collect.receivers.listening import is_loopback, pem
+from whence.collect.receivers.status import Failure, status_of, success
+from whence.collect.settings import GRPCServer, TLSServer
+from whence.errors import ConfigError, StorageError
+from whence.otlp.wire import Signal
+
+WORKERS: Final = 32
+_STREAMS: Final = 100
+"""Requests at once on one connection, where nothing else is said: what waits is in memory."""
+SERVICES: Final[Mapping[Signal, str]] = {
+    "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
+    "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
+    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
+}
+_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+_DETAILS: Final = "grpc-status-details-bin"
+Call = Callable[[bytes, grpc.ServicerContext], bytes]
+
+
+class GRPCListener:
+    """Listens from `start` to `stop`."""
+
+    def __init__(self, settings: GRPCServer, host: Host, outputs: Mapping[Signal, Consumer], budget: Budget) -> None:
+        self._settings = settings
+        self._host = host
+        self._outputs = outputs
+        self._budget = budget
+        self._auth: ServerAuth | None = server_auth(host, settings.auth)
+        self._server: grpc.Server | None = None
+        self.port = 0
+        """Where it listens, also where port 0 was asked for."""
+
+    def start(self) -> None:
+        """Listen. Raises ConfigError, StorageError."""
+        settings = self._settings
+        if settings.transport == "tcp" and not is_loopback(settings.endpoint) and not (self._auth or settings.tls):
+            self._host.log.warning(
+                "%s listens at %s, where other machines can reach it, with neither TLS nor authentication",
+                self._host.id, settings.endpoint,
+            )  # fmt: skip
+        pool = ThreadPoolExecutor(WORKERS, thread_name_prefix=f"{self._host.id} grpc")
+        server = grpc.server(pool, options=_options(settings, shared=self._host.processes > 1))
+        for signal, service in SERVICES.items():
+            method = grpc.unary_unary_rpc_method_handler(self._export(signal))
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": method}),))
+        address = f"unix:{settings.endpoint}" if settings.transport == "unix" else _address(settings.endpoint)
+        try:
+            if settings.tls:
+                self.port = server.add_secure_port(address, _credentials(settings.tls))
+            else:
+                self.port = server.add_insecure_port(address)
+        except RuntimeError:
+            self.port = 0
+        if not self.port:
+            raise StorageError(f"cannot listen at {settings.endpoint} for OTLP over gRPC: choose another endpoint")
+        server.start()
+        self._server = server
+
+    def stop(self, deadline: float) -> None:
+        """Take nothing more; what is inside gets its answer until the deadline."""
+        if self._server is not None:
+            seconds = max(deadline - self._host.monotonic(), 0.1)
+            self._server.stop(seconds).wait(seconds + 1.0)
+
+    def _export(self, signal: Signal) -> Call:
+        def export(data: bytes, context: grpc.ServicerContext) -> bytes:
+            outcome = self._outcome(signal, data, context)
+            taken = isinstance(outcome, Receipt)
+            self._host.telemetry.count("otelcol_receiver_requests", receiver=self._host.id, transport="grpc",
+                                       outcome="success" if taken else "failure")  # fmt: skip
+            if isinstance(outcome, Receipt):
+                return success(signal, outcome, "protobuf")
+            context.set_trailing_metadata(((_DETAILS, status_of(outcome)),))
+            context.set_code(_CODES[outcome.code])
+            context.set_details(outcome.message)
+            return b""
+
+        return export
+
+    def _outcome(self, signal: Signal, data: bytes, context: grpc.ServicerContext) -> Receipt | Failure:
+        headers = {str(name): _text(value) for name, value in context.invocation_metadata()}
+        if self._auth is not None:
+            try:
+                self._auth.authenticate(headers)
+            except Unauthenticated as who:
+                return Failure(401, str(who))
+        if not self._budget.take(len(data)):
+            return OVERLOADED
+        try:
+            metadata = {name: (value,) for name, value in headers.items()} if self._settings.include_metadata else {}
+            batch = Batch(signal, data, metadata=metadata, transport="grpc")
+            return hand_in(self._outputs.get(signal), batch, self._host.log)
+        finally:
+            self._budget.give(len(data))
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _address(endpoint: str) -> str:
+    host, _, port = endpoint.rpartition(":")
+    return f"{host or '[::]'}:{port}"
+
+
+def _options(settings: GRPCServer, *, shared: bool) -> list[tuple[str, int]]:
+    """The Collector's keys as the library's options; times are milliseconds there."""
+    limit = settings.max_recv_msg_size_mib << 20
+    found = {
+        "grpc.so_reuseport": int(shared),
+        "grpc.max_receive_message_length": limit,
+        "grpc.max_concurrent_streams": settings.max_concurrent_streams or _STREAMS,
+    }
+    if settings.keepalive:
+        server, policy = settings.keepalive.server_parameters, settings.keepalive.enforcement_policy
+        times = {
+            "grpc.max_connection_idle_ms": server.max_connection_idle,
+            "grpc.max_connection_age_ms": server.max_connection_age,
+            "grpc.max_connection_age_grace_ms": server.max_connection_age_grace,
+            "grpc.keepalive_time_ms": server.time,
+            "grpc.keepalive_timeout_ms": server.timeout,
+            "grpc.http2.min_ping_interval_without_data_ms": policy.min_time,
+        }
+        found |= {name: int(seconds * 1000) for name, seconds in times.items() if seconds}
+        found["grpc.keepalive_permit_without_calls"] = int(policy.permit_without_stream)
+    return list(found.items())
+
+
+def _credentials(tls: TLSServer) -> grpc.ServerCredentials:
+    """TLS; the certificate is read again for each new connection, so that it can be renewed. Raises ConfigError."""
+
+    def current() -> Any:
+        certificate = pem(tls.cert_pem.get_secret_value() if tls.cert_pem else None, tls.cert_file, "certificate")
+        key = pem(tls.key_pem.get_secret_value() if tls.key_pem else None, tls.key_file, "key")
+        if certificate is None or key is None:
+            raise ConfigError("cannot listen with TLS: give cert_file and key_file, or cert_pem and key_pem")
+        authority = pem(None, tls.client_ca_file, "certificate of the clients' authority")
+        return grpc.ssl_server_certificate_configuration([(key, certificate)], authority)
+
+    return grpc.dynamic_ssl_server_credentials(current(), current, bool(tls.client_ca_file))

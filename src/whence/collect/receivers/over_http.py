@@ -1,0 +1,262 @@
+"""OTLP over HTTP: a bare ASGI application on uvicorn, in a thread of its own; pipelines run on threads beside it.
+
+The law: a client always gets its answer, also to what is too large or not wanted: what it sends is read to its end first.
+Source: OTLP specification 1.11, "OTLP/HTTP".
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+import uvicorn
+
+from whence.collect.auth import ServerAuth, Unauthenticated, server_auth
+from whence.collect.batch import Batch, Receipt
+from whence.collect.component import Consumer, Host
+from whence.collect.receivers.answer import OVERLOADED, PATHS, encoding_of, hand_in
+from whence.collect.receivers.bodies import Budget, TooLarge, inflate
+from whence.collect.receivers.listening import is_loopback, listen, load_certificate, server_context
+from whence.collect.receivers.status import Failure, failure, success
+from whence.collect.settings import HTTPServer
+from whence.errors import ConfigError, DataError, StorageError
+from whence.otlp.wire import Encoding, Signal
+
+WORKERS: Final = 32
+"""Requests that wait for pipelines at once: while one waits for the device, others are decoded."""
+_READ_ON: Final = 1 << 30
+"""Bytes that are read of a body nobody wants, so that its sender hears why."""
+_PATIENCE: Final = 30.0
+"""Seconds between two pieces of a body."""
+_START: Final = 10.0
+_TYPES: Final[dict[Encoding, bytes]] = {"protobuf": b"application/x-protobuf", "json": b"application/json"}
+_HEADERS: Final = "content-type, content-encoding, authorization"
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class HTTPSettings(HTTPServer):
+    """The Collector's keys of `protocols.http`."""
+
+    traces_url_path: str = PATHS["traces"]
+    logs_url_path: str = PATHS["logs"]
+    metrics_url_path: str = PATHS["metrics"]
+    profiles_url_path: str = "/v1development/profiles"
+
+
+class HTTPListener:
+    """Listens from `start` to `stop`."""
+
+    def __init__(self, settings: HTTPSettings, host: Host, outputs: Mapping[Signal, Consumer], budget: Budget) -> None:
+        self._settings = settings
+        self._host = host
+        self._outputs = outputs
+        self._budget = budget
+        self._auth: ServerAuth | None = server_auth(host, settings.auth)
+        self._paths: dict[str, Signal] = {
+            settings.traces_url_path: "traces", settings.logs_url_path: "logs", settings.metrics_url_path: "metrics",
+        }  # fmt: skip
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix=f"{host.id} http")
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._refreshed = 0.0
+        self.port = 0
+        """Where it listens, also where port 0 was asked for."""
+
+    def start(self) -> None:
+        """Listen. Raises ConfigError, StorageError."""
+        settings = self._settings
+        context = server_context(settings.tls) if settings.tls else None
+        if settings.transport == "tcp" and not is_loopback(settings.endpoint) and not (self._auth or settings.tls):
+            self._host.log.warning(
+                "%s listens at %s, where other machines can reach it, with neither TLS nor authentication",
+                self._host.id, settings.endpoint,
+            )  # fmt: skip
+        sockets = listen(settings.endpoint, settings.transport, "OTLP over HTTP", shared=self._host.processes > 1)
+        if settings.transport == "tcp":
+            self.port = sockets[0].getsockname()[1]
+        config = uvicorn.Config(
+            self._serve, interface="asgi3", proxy_headers=False, lifespan="off", log_config=None, log_level="critical", access_log=False, server_header=False,
+            timeout_keep_alive=int(settings.idle_timeout) or 60, timeout_graceful_shutdown=None, ws="none",
+        )  # fmt: skip
+        config.load()
+        config.ssl = context
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, args=(sockets,), name=f"{self._host.id} http", daemon=True
+        )
+        self._thread.start()
+        until = time.monotonic() + _START
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > until:
+                raise StorageError(f"cannot serve OTLP over HTTP at {settings.endpoint}: the server did not start")
+            time.sleep(0.005)
+
+    def stop(self, deadline: float) -> None:
+        """Take nothing more; what is inside gets its answer until the deadline."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.config.timeout_graceful_shutdown = max(1, int(deadline - self._host.monotonic()))
+        self._server.should_exit = True
+        self._thread.join(max(deadline - self._host.monotonic(), 0.1) + 1.0)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        self._refresh()
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        encoding = encoding_of(headers.get("content-type", "")) or "json"
+        cors = self._cors(headers)
+        preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+        if preflight and self._settings.cors is not None:
+            await _answer(send, 204, b"", [*cors, (b"content-length", b"0")])
+            return
+        signal = self._paths.get(scope["path"], "traces")
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            await _drain(receive)
+        outcome = refusal or await self._outcome(signal, encoding, headers, receive)
+        self._host.telemetry.count("otelcol_receiver_requests", receiver=self._host.id, transport="http",
+                                   outcome="success" if isinstance(outcome, Receipt) else "failure")  # fmt: skip
+        said = [(b"content-type", _TYPES[encoding]), *cors]
+        said += [(name.lower().encode(), value.encode()) for name, value in self._settings.response_headers.items()]
+        if isinstance(outcome, Receipt):
+            await _answer(send, 200, success(signal, outcome, encoding), said)
+            return
+        if outcome.retry_seconds is not None:
+            said.append((b"retry-after", str(outcome.retry_seconds).encode()))
+        if outcome.http == 405:
+            said.append((b"allow", b"POST"))
+        if outcome.http == 401:
+            said.append((b"www-authenticate", b"Bearer"))
+        await _answer(send, outcome.http, failure(outcome, encoding), said)
+
+    def _refusal(self, scope: Message, headers: Mapping[str, str]) -> Failure | None:
+        """What the head of a request already tells to be no use."""
+        if scope["path"] == self._settings.profiles_url_path:
+            return Failure(404, "cannot take profiles: this collector has no pipeline for them")
+        if scope["path"] not in self._paths:
+            return Failure(404, f"cannot find {scope['path'][:200]}: OTLP is taken at {', '.join(self._paths)}")
+        if scope["method"] != "POST":
+            return Failure(405, f"cannot {scope['method'][:20]} here: send OTLP with POST")
+        if self._auth is not None:
+            try:
+                self._auth.authenticate(headers)
+            except Unauthenticated as who:
+                return Failure(401, str(who))
+        if encoding_of(headers.get("content-type", "")) is None:
+            kind = headers.get("content-type", "nothing")[:100]
+            return Failure(415, f"cannot read {kind}: send application/x-protobuf or application/json")
+        coding = headers.get("content-encoding", "").strip().lower()
+        allowed = set(self._settings.compression_algorithms) | {"", "identity"}
+        if coding not in allowed or coding not in ("", "identity", "gzip", "zstd", "zlib", "deflate"):
+            return Failure(415, f"cannot decompress {coding[:100]!r}: send one of gzip, zstd, deflate, or nothing")
+        return None
+
+    async def _outcome(
+        self, signal: Signal, encoding: Encoding, headers: Mapping[str, str], receive: Receive
+    ) -> Receipt | Failure:
+        body = await self._body(headers, receive)
+        if isinstance(body, Failure):
+            return body
+        if not self._budget.take(len(body)):
+            return OVERLOADED
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, self._work, signal, encoding, headers, body)
+        finally:
+            self._budget.give(len(body))
+
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes | Failure:
+        """The body as it came; or why not, with the body read to its end."""
+        limit = self._settings.max_request_body_size
+        too_large = Failure(413, f"cannot take the request: its body is longer than {limit} bytes; send less at once")
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit:
+            await _drain(receive)
+            return too_large
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            try:
+                message = await asyncio.wait_for(receive(), self._settings.read_timeout or _PATIENCE)
+            except TimeoutError:
+                return Failure(408, "cannot read the request: its body stopped coming")
+            if message["type"] == "http.disconnect":
+                return Failure(400, "the client went away")
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > limit:
+                await _drain(receive)
+                return too_large
+            if not message.get("more_body"):
+                break
+        return b"".join(pieces)
+
+    def _work(self, signal: Signal, encoding: Encoding, headers: Mapping[str, str], body: bytes) -> Receipt | Failure:
+        """On a thread of the pool."""
+        limit = self._settings.max_request_body_size
+        try:
+            data = inflate(body, headers.get("content-encoding", "").strip().lower(), limit)
+        except TooLarge:
+            return Failure(413, f"cannot take the request: it is longer than {limit} bytes; send less at once")
+        except DataError as fault:
+            return Failure(400, str(fault))
+        metadata = {name: (value,) for name, value in headers.items()} if self._settings.include_metadata else {}
+        batch = Batch(signal, data, encoding, metadata=metadata, transport="http")
+        return hand_in(self._outputs.get(signal), batch, self._host.log)
+
+    def _cors(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        """What a browser wants to be told, where the page's origin is one of those allowed."""
+        cors, origin = self._settings.cors, headers.get("origin", "")
+        if cors is None or not origin or not any(fnmatchcase(origin, one) for one in cors.allowed_origins):
+            return []
+        allowed = ", ".join(cors.allowed_headers) if cors.allowed_headers else _HEADERS
+        said = {
+            "access-control-allow-origin": origin, "vary": "Origin", "access-control-allow-methods": "POST",
+            "access-control-allow-headers": headers.get("access-control-request-headers", "") if allowed == "*" else allowed,
+        }  # fmt: skip
+        if cors.exposed_headers:
+            said["access-control-expose-headers"] = ", ".join(cors.exposed_headers)
+        if cors.max_age:
+            said["access-control-max-age"] = str(cors.max_age)
+        return [(name.encode(), value.encode("latin-1", "replace")) for name, value in said.items()]
+
+    def _refresh(self) -> None:
+        """Read the certificate again where it is time to."""
+        tls, server = self._settings.tls, self._server
+        if tls is None or not tls.reload_interval or server is None or server.config.ssl is None:
+            return
+        now = self._host.monotonic()
+        if now - self._refreshed < tls.reload_interval:
+            return
+        self._refreshed = now
+        try:
+            load_certificate(server.config.ssl, tls)
+        except ConfigError as fault:
+            self._host.log.error("%s goes on with the certificate it has: %s", self._host.id, fault)
+
+
+async def _drain(receive: Receive) -> None:
+    """Read what is still coming, within bounds."""
+    left = _READ_ON
+    while left > 0:
+        try:
+            message = await asyncio.wait_for(receive(), _PATIENCE)
+        except TimeoutError:
+            return
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
+        left -= len(message.get("body", b""))
+
+
+async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    length = [] if status == 204 else [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,95 @@
+"""How requests are answered: OTLP's responses and `google.rpc.Status`, in protobuf and JSON.
+
+The law: pure. A full success is empty; every failure is a Status in the request's own encoding; answers stay small.
+Source: OTLP specification 1.11, "Full Success", "Partial Success", "Failures".
+"""
+
+import math
+from typing import Any, Final, NamedTuple
+
+import orjson
+from google.protobuf.any_pb2 import Any as Packed
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.code_pb2 import Code
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from whence.collect.batch import Receipt
+from whence.otlp.wire import Encoding, Signal
+
+_RESPONSES: Final[dict[Signal, tuple[Any, str, str]]] = {
+    "traces": (ExportTraceServiceResponse, "rejected_spans", "rejectedSpans"),
+    "logs": (ExportLogsServiceResponse, "rejected_log_records", "rejectedLogRecords"),
+    "metrics": (ExportMetricsServiceResponse, "rejected_data_points", "rejectedDataPoints"),
+}
+_LONGEST: Final = 4_096
+"""Characters of a message: an answer must stay below 4 MiB whatever is in it."""
+_NAMES: Final = {
+    400: Code.INVALID_ARGUMENT, 401: Code.UNAUTHENTICATED, 403: Code.PERMISSION_DENIED, 404: Code.NOT_FOUND,
+    405: Code.UNIMPLEMENTED, 413: Code.RESOURCE_EXHAUSTED, 415: Code.INVALID_ARGUMENT, 429: Code.RESOURCE_EXHAUSTED,
+    408: Code.DEADLINE_EXCEEDED, 503: Code.UNAVAILABLE,
+}  # fmt: skip
+
+
+class Failure(NamedTuple):
+    """A request that was not taken. `retry_after`: in seconds; None where sending it again is no use."""
+
+    http: int
+    message: str
+    retry_after: float | None = None
+
+    @property
+    def code(self) -> int:
+        """As `google.rpc.Code`."""
+        return int(_NAMES.get(self.http, Code.INTERNAL))
+
+    @property
+    def retry_seconds(self) -> int | None:
+        """For Retry-After, which knows whole seconds only."""
+        return None if self.retry_after is None else max(1, math.ceil(self.retry_after))
+
+
+def success(signal: Signal, receipt: Receipt, encoding: Encoding) -> bytes:
+    """The response to a request that was taken, whole or in part."""
+    if not receipt.rejected and not receipt.message:
+        return b"" if encoding == "protobuf" else b"{}"
+    response, field, name = _RESPONSES[signal]
+    message = receipt.message[:_LONGEST]
+    if encoding == "json":
+        said = {name: str(receipt.rejected)} if receipt.rejected else {}
+        return orjson.dumps({"partialSuccess": said | {"errorMessage": message}})
+    found = response()
+    setattr(found.partial_success, field, receipt.rejected)
+    found.partial_success.error_message = message
+    return bytes(found.SerializeToString())
+
+
+def failure(fault: Failure, encoding: Encoding) -> bytes:
+    """The body of an HTTP answer that is none of success."""
+    message = fault.message[:_LONGEST]
+    if encoding == "json":
+        return orjson.dumps({"code": fault.code, "message": message})
+    return status_of(fault)
+
+
+def status_of(fault: Failure) -> bytes:
+    """The whole Status in protobuf, with what the sender can do: which time to wait, or what was wrong."""
+    status = Status(code=fault.code, message=fault.message[:_LONGEST])
+    if fault.retry_after is not None:
+        _add(
+            status,
+            RetryInfo(retry_delay=Duration(seconds=int(fault.retry_after), nanos=int(fault.retry_after % 1 * 1e9))),
+        )
+    elif fault.code == Code.INVALID_ARGUMENT:
+        violation = BadRequest.FieldViolation(field="request", description=fault.message[:_LONGEST])
+        _add(status, BadRequest(field_violations=[violation]))
+    return bytes(status.SerializeToString())
+
+
+def _add(status: Status, detail: RetryInfo | BadRequest) -> None:
+    packed = Packed()
+    packed.Pack(detail)
+    status.details.append(packed)
