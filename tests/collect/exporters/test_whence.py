@@ -110,3 +110,51 @@ def test_a_closed_archive_refuses_for_now(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         exporter.consume(batch("late"))
     assert refused.value.retry_after
+
+
+@pytest.mark.linux_root
+def test_a_full_disk_refuses_until_it_is_freed(tmp_path: Path) -> None:
+    """On a full disk the sender keeps its data, and after room was made the same batch is taken and stays."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting a tmpfs needs root on Linux")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"cannot mount a tmpfs here: {done.stderr.strip()}")
+    try:
+        exporter = started(disk)
+        try:
+            exporter.consume(batch("before"))
+            filler = disk / "filler"
+            with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+            with pytest.raises(Refused) as refused:
+                for number in range(1000):
+                    exporter.consume(batch(f"full-{number}" + "x" * 4096))
+            assert refused.value.retry_after
+            assert not exporter.health().ok
+            filler.unlink()
+            again = batch("after")
+            assert is_taken(exporter, again)
+            assert exporter.health().ok
+        finally:
+            stop(exporter)
+        found = b"".join(path.read_bytes() for path in (disk / "archive").rglob("*.jsonl"))
+        assert b'"before"' in found and b'"after"' in found
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def is_taken(exporter: WhenceExporter, what: Batch) -> bool:
+    """Send as a client does: again and again, for a minute at most."""
+    until = host(Path()).monotonic() + 60
+    while host(Path()).monotonic() < until:
+        try:
+            exporter.consume(what)
+        except Refused:
+            continue
+        return True
+    return False
