@@ -17,7 +17,8 @@ def test_an_archives_metrics_are_its_writers_status(tmp_path: Path) -> None:
     assert writer.wait(writer.append("collected", "logs", [Line(data, 2, 1, 1)]), 60)
     found = {family.name: family.samples[0] for family in telemetry.families()}
     assert set(found) == {name for name in METRICS if name.startswith("whence_archive_")} - {
-        "whence_archive_fsync_duration"
+        "whence_archive_fsync_duration",
+        "whence_archive_overflowed",
     }
     assert found["whence_archive_bytes"].value == len(data)
     assert (found["whence_archive_lines"].value, found["whence_archive_records"].value) == (1, 2)

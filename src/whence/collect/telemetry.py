@@ -93,6 +93,7 @@ METRICS: Final[dict[str, Metric]] = {
     "whence_archive_fsync_failures": Metric("counter", "times that the device did not take it"),
     "whence_archive_held_bytes": Metric("gauge", "bytes held in memory because the disk does not take them"),
     "whence_archive_refused_records": Metric("counter", "records refused because the disk does not take them"),
+    "whence_archive_overflowed": Metric("counter", "resources put in the folder of all others, beyond max_values"),
     "whence_archive_repairs": Metric("counter", "torn ends of files set aside, and files begun anew after trouble"),
     "whence_archive_free_bytes": Metric("gauge", "bytes free where the archive is"),
     "whence_archive_writable": Metric("gauge", "1 while the archive can be written, else 0"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from pydantic import Field
 
 from whence.archive.terms import Durability
@@ -57,8 +58,8 @@ class WhenceExporter:
         self._forget: Callable[[], None] = lambda: None
         self._groups: set[str] = set()
         self._lock = threading.Lock()
-        self._stalled_at: float | None = None
-        self._quiet_until = 0.0
+        self._stalled: int | None = None
+        self._quiet_until: dict[str, float] = {}
 
     def start(self, host: Host) -> None:
         """Make or join the archive. Raises StorageError, ConfigError."""
@@ -90,7 +91,7 @@ class WhenceExporter:
         """Whether the archive takes lines, and the device answers."""
         if self._writer is None:
             return Health(False, "the archive is not open")
-        if self._stalled_at is not None:
+        if self._stalled is not None and not self._writer.wait(self._stalled, 0):
             return Health(False, f"the disk under {self._writer.directory} does not answer")
         return archive_health(self._writer.status)
 
@@ -113,17 +114,23 @@ class WhenceExporter:
     def _wait(self, writer: ArchiveWriter, ticket: int) -> bool:
         began = time.perf_counter()
         done = writer.wait(ticket, self._settings.timeout)
-        self._stalled_at = None if done else self._host.monotonic()
+        self._stalled = None if done else ticket
         taken = time.perf_counter() - began
         self._host.telemetry.observe("whence_archive_fsync_duration", taken, exporter=self._host.id)
         return done
 
     def _refused(self, reason: str) -> Refused:
-        now = self._host.monotonic()
-        if now >= self._quiet_until:
-            self._quiet_until = now + _TOLD_EVERY
+        if self._is_to_be_said("refused"):
             self._host.log.error("%s refuses what comes: %s", self._host.id, reason)
-        return Refused(f"cannot write to the archive: {reason}; send it again", _RETRY, throttled=False)
+        return Refused(f"cannot write to the archive: {reason}; send it again", _RETRY)
+
+    def _is_to_be_said(self, what: str) -> bool:
+        """Now and then: every request meets the same trouble."""
+        now = self._host.monotonic()
+        if now < self._quiet_until.get(what, 0.0):
+            return False
+        self._quiet_until[what] = now + _TOLD_EVERY
+        return True
 
     def _by_group(self, batch: Batch) -> Iterable[tuple[str, Lines]]:
         attribute = self._settings.partition_by
@@ -138,9 +145,8 @@ class WhenceExporter:
     def _group(self, value: str) -> str:
         with self._lock:
             if value not in self._groups and len(self._groups) >= self._settings.max_values:
-                now = self._host.monotonic()
-                if now >= self._quiet_until:
-                    self._quiet_until = now + _TOLD_EVERY
+                self._host.telemetry.count("whence_archive_overflowed", exporter=self._host.id)
+                if self._is_to_be_said("overflow"):
                     self._host.log.warning(
                         "%s: more than %d values of %s; the others go to the folder %s: raise max_values, or partition by less",
                         self._host.id, self._settings.max_values, self._settings.partition_by, OVERFLOW,
@@ -154,7 +160,8 @@ def _value(resource: Mapping[str, Any], attribute: str) -> str:
     """A resource's attribute as text; what has none goes where everything goes without a partition."""
     for pair in resource.get("resource", {}).get("attributes", ()):
         if pair.get("key") == attribute:
-            return str(next(iter(pair.get("value", {}).values()), "")) or GROUP
+            value = next(iter(pair.get("value", {}).values()), "")
+            return (orjson.dumps(value).decode() if isinstance(value, dict) else str(value)) or GROUP
     return GROUP
 
 
