@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from build import START, Built, a_span, an_archive, an_event, append
-from whence.archive.names import INDEX, INDEX_NOTE
+from whence.archive.names import INDEX, INDEX_NOTE, INDEX_TERMS
 from whence.archive.reader import Archive
 from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.causality.chains import downstream
@@ -113,7 +113,7 @@ def test_a_second_look_parses_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     assert Engine(directory, worthwhile=0).count().number == len(list(Archive(directory).events()))
 
 
-@pytest.mark.parametrize("ending", [INDEX, INDEX_NOTE])
+@pytest.mark.parametrize("ending", [INDEX, INDEX_TERMS, INDEX_NOTE])
 @pytest.mark.parametrize("harm", ["missing", "truncated", "flipped", "empty", "old"])
 def test_a_harmed_sidecar_is_made_anew(tmp_path: Path, ending: str, harm: str) -> None:
     """Whatever becomes of a sidecar or its note, the answer stays the same, and the next look finds them whole."""
