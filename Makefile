@@ -43,6 +43,9 @@ bench-query: $(VENV)/.dev  ## print how fast an archive of 1M events answers, be
 bench-codec: $(VENV)/.dev  ## print how fast OTLP becomes lines and lines OTLP, beside protobuf's own parse
 	@$(BIN)/python -m benchmarks.codec
 
+bench-collect: $(VENV)/.dev  ## print how much OTLP the collector takes, beside rotel where it is installed
+	@$(BIN)/python -m benchmarks.collect
+
 torture: $(VENV)/.dev  ## the long versions of the fault tests
 	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto tests/walk tests/archive tests/otlp
 
