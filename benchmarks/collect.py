@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import os
+import platform
 import signal as signals
 import socket
 import statistics
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +32,7 @@ from whence.otlp.wire import Signal
 DIFFERENT: Final = 40
 """Requests that are sent round and round."""
 IN_FLIGHT: Final = 8
+SIGNALS: Final[tuple[Signal, ...]] = ("traces", "logs")
 _SERVICES: Final = {"traces": "trace.v1.TraceService", "logs": "logs.v1.LogsService"}
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _CONFIG: Final = """
@@ -247,6 +250,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each row")
     parser.add_argument("--rotel", type=Path, default=_rotel(), help="the program rotel-agent")
     parser.add_argument("--json", type=Path, help="write the rows here too")
+    parser.add_argument(
+        "--tiny", action="store_true", help="one row of each protocol, half a second: whether it still runs"
+    )
     parser.add_argument("--load", nargs=4, metavar=("PROTOCOL", "PORT", "SIGNAL", "SECONDS"), help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.load:
@@ -255,13 +261,16 @@ def main(arguments: list[str] | None = None) -> None:
         return
     rows: list[dict[str, Any]] = []
     servers: list[tuple[str, Any]] = [("whence", whence_server), ("whence, 2 processes", lambda: whence_server(2))]
-    if given.rotel:
+    if given.tiny:
+        given.seconds, servers = 0.5, servers[:1]
+    elif given.rotel:
         servers.append(("rotel, thrown away", lambda: rotel_server(given.rotel)))
     for protocol in ("http", "grpc"):
-        for signal in ("traces", "logs"):
+        for signal in SIGNALS[: 1 if given.tiny else 2]:
             for name, make in servers:
                 with make() as server:
                     rows.append(measure(name, server, protocol, signal, given.seconds))
+    print(f"{datetime.now(UTC):%Y-%m-%d}, CPython {platform.python_version()}, {os.cpu_count()} cores")
     head = ["server", "", "records/s", "CPU s per million", "p50 ms", "p99 ms", "failed", "memory MiB"]
     title = f"{IN_FLIGHT} requests of {PER_REQUEST} records in flight; whence acknowledges what is on the device"
     table(title, head, [_cells(row) for row in rows])
