@@ -1,0 +1,158 @@
+"""A real OTLP backend on the loopback that answers as told: HTTP and gRPC, whole bodies kept only where it said yes."""
+
+import gzip
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+import grpc
+import zstandard
+from google.protobuf.any_pb2 import Any as Packed
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+
+from whence.otlp import wire
+
+SERVICES = {"logs": "logs.v1.LogsService", "traces": "trace.v1.TraceService", "metrics": "metrics.v1.MetricsService"}
+UNPACK: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    "gzip": gzip.decompress,
+    "deflate": zlib.decompress,
+    "zstd": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
+}
+
+
+class Say(NamedTuple):
+    """One answer. gRPC takes `code`, `details`; `hang` waits for the backend's end."""
+
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    code: int = 0
+    details: bytes | None = None
+    hang: bool = False
+
+
+def retry_info(code: int, seconds: float) -> bytes:
+    """A Status with RetryInfo."""
+    packed = Packed()
+    packed.Pack(RetryInfo(retry_delay=Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))))
+    return bytes(Status(code=code, details=[packed]).SerializeToString())
+
+
+class Backend:
+    """Answers with what is left in `answers`, then with `always`. Ports stay the same between `open` and `shut`."""
+
+    def __init__(self) -> None:
+        self.answers: list[Say] = []
+        self.always = Say()
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        """Signal or path, and headers, of everything that came."""
+        self.kept: list[tuple[str, bytes]] = []
+        """Signal and uncompressed body of what it took."""
+        self._changed = threading.Condition()
+        self._ended = threading.Event()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = True
+        self._pool = ThreadPoolExecutor(8)
+        self._grpc = grpc.server(self._pool)
+        for signal, service in SERVICES.items():
+            method = grpc.unary_unary_rpc_method_handler(self._export(signal))
+            name = f"opentelemetry.proto.collector.{service}"
+            self._grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, {"Export": method}),))
+        self.grpc = f"127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
+        self.http = f"http://127.0.0.1:{self._http.server_port}"
+
+    def wait(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+        """Until it is so, or fail."""
+        with self._changed:
+            deadline = time.monotonic() + seconds
+            while not condition():
+                assert time.monotonic() < deadline, (self.seen, len(self.kept))
+                self._changed.wait(0.05)
+
+    def bodies(self) -> list[str]:
+        """The text of every log record it took, in order."""
+        return [
+            record["body"]["stringValue"]
+            for signal, data in self.kept
+            for resource in (wire.tree_of_protobuf("logs", data) if signal == "logs" else {}).get("resourceLogs", ())
+            for scope in resource["scopeLogs"]
+            for record in scope["logRecords"]
+        ]
+
+    def _next(self, what: str, headers: dict[str, str]) -> Say:
+        with self._changed:
+            self.seen.append((what, headers))
+            self._changed.notify_all()
+            return self.answers.pop(0) if self.answers else self.always
+
+    def _keep(self, signal: str, data: bytes) -> None:
+        with self._changed:
+            self.kept.append((signal, data))
+            self._changed.notify_all()
+
+    def _export(self, signal: str) -> Any:
+        def export(data: bytes, context: Any) -> bytes:
+            say = self._next(signal, dict(context.invocation_metadata()))
+            if say.hang:
+                self._ended.wait()
+            if say.details is not None:
+                context.set_trailing_metadata((("grpc-status-details-bin", say.details),))
+            if say.code:
+                context.abort(next(code for code in grpc.StatusCode if code.value[0] == say.code), "as told")
+            self._keep(signal, data)
+            return say.body
+
+        return export
+
+    def _handler(self) -> Any:
+        backend = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                data = UNPACK[headers.get("content-encoding", "")](self.rfile.read(int(headers["content-length"])))
+                say = backend._next(self.path, headers)
+                if say.hang:
+                    backend._ended.wait()
+                    self.close_connection = True
+                    return
+                if 200 <= say.status < 300:
+                    backend._keep(self.path.rpartition("/")[2], data)
+                self.send_response(say.status)
+                for name, value in (*say.headers, ("Content-Length", str(len(say.body)))):
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(say.body)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        return Handler
+
+
+@contextmanager
+def a_backend() -> Iterator[Backend]:
+    """A backend that serves inside."""
+    backend = Backend()
+    thread = threading.Thread(target=backend._http.serve_forever, args=(0.05,))
+    thread.start()
+    backend._grpc.start()
+    try:
+        yield backend
+    finally:
+        backend._ended.set()
+        backend._http.shutdown()
+        thread.join()
+        backend._http.server_close()
+        backend._grpc.stop(0).wait()
+        backend._pool.shutdown()

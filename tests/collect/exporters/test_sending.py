@@ -1,0 +1,258 @@
+"""Both OTLP exporters against a real backend that refuses, throttles, hangs and comes back: each batch arrives once."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from build_backend import Backend, Say, a_backend, retry_info
+from build_collect import some_logs
+from build_processors import a_span, a_sum, metrics, spans
+from whence.collect.component import Host
+from whence.collect.exporters import otlp_grpc, otlp_http
+from whence.collect.exporters.sending import Sender
+from whence.collect.outcome import Refused, Unacceptable
+from whence.collect.telemetry import Telemetry
+from whence.errors import ConfigError
+
+FAST = {"initial_interval": "10ms", "max_interval": "50ms"}
+UNREADY = {"http": [Say(502), Say(503), Say(429), Say(504)], "grpc": [Say(code=14), Say(code=4), Say(code=10)]}
+THROTTLED = {"http": Say(429, (("Retry-After", "1"),)), "grpc": Say(code=8, details=retry_info(8, 1))}
+NEVER = {"http": Say(400), "grpc": Say(code=3)}
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    """A backend that says yes."""
+    with a_backend() as found:
+        yield found
+
+
+@pytest.fixture(params=["http", "grpc"])
+def by(request: pytest.FixtureRequest) -> str:
+    """The transport."""
+    return str(request.param)
+
+
+def a_sender(by: str, endpoint: Backend | str, directory: Path = Path("unused"), **settings: Any) -> Sender:
+    """A started exporter that retries fast."""
+    target = endpoint if isinstance(endpoint, str) else getattr(endpoint, by)
+    module: Any = {"http": otlp_http, "grpc": otlp_grpc}[by]
+    more = {"tls": {"insecure": True}} if by == "grpc" else {}
+    made = {"endpoint": target, "retry_on_failure": FAST, **more, **settings}
+    host = Host(f"otlp_{by}", Telemetry(), logging.getLogger(f"whence.collect.otlp_{by}"), directory)
+    sender: Sender = module.build(module.PLUG.settings.model_validate(made), host)
+    sender.start(host)
+    return sender
+
+
+def stopped(sender: Sender, seconds: float = 60) -> None:
+    """Stop it, with time for what it has."""
+    sender.stop(time.monotonic() + seconds)
+
+
+def counted(sender: Sender, what: str, items: str = "log_records") -> float:
+    """A counter or gauge of the exporter's."""
+    for family in sender._host.telemetry.families():
+        if family.name in (f"otelcol_exporter_{what}_{items}", f"otelcol_exporter_{what}"):
+            return sum(sample.value for sample in family.samples)
+    return 0.0
+
+
+def test_every_signal_arrives_where_it_belongs(backend: Backend, by: str) -> None:
+    """Logs, traces and metrics, and stop waits until they are there."""
+    sender = a_sender(by, backend)
+    for batch in (some_logs("a"), spans(a_span()), metrics(a_sum("n", {"asInt": "1", "timeUnixNano": "1"}))):
+        sender.consume(batch)
+    stopped(sender)
+    assert sorted(signal for signal, _ in backend.kept) == ["logs", "metrics", "traces"]
+    assert backend.bodies() == ["a"]
+    assert counted(sender, "sent") == counted(sender, "sent", "spans") == counted(sender, "sent", "metric_points") == 1
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "zlib", "deflate", "none"])
+@pytest.mark.parametrize("encoding", ["proto", "json"])
+def test_http_bodies_say_how_they_are_written(backend: Backend, compression: str, encoding: str) -> None:
+    """Each encoding and compression is what its headers say."""
+    sender = a_sender("http", backend, compression=compression, encoding=encoding)
+    sender.consume(some_logs("a"))
+    stopped(sender)
+    [(_, headers)] = backend.seen
+    assert headers["content-type"] == ("application/json" if encoding == "json" else "application/x-protobuf")
+    [(_, body)] = backend.kept
+    assert body.startswith(b'{"resourceLogs"') if encoding == "json" else backend.bodies() == ["a"]
+
+
+def test_headers_and_endpoints_by_signal_are_used(backend: Backend) -> None:
+    """A signal's own endpoint is taken as it is."""
+    sender = a_sender("http", backend, logs_endpoint=backend.http + "/own/logs", headers={"X-Tenant": "t"})
+    sender.consume(some_logs("a"))
+    stopped(sender)
+    [(path, headers)] = backend.seen
+    assert (path, headers["x-tenant"]) == ("/own/logs", "t")
+
+
+def test_what_is_refused_for_now_arrives_once(backend: Backend, by: str) -> None:
+    """After every retryable answer each batch is there exactly once."""
+    backend.answers = UNREADY[by] * 3
+    sender = a_sender(by, backend)
+    for number in range(20):
+        sender.consume(some_logs(f"event-{number}"))
+    backend.wait(lambda: len(backend.kept) == 20)
+    stopped(sender)
+    assert sorted(backend.bodies()) == sorted(f"event-{number}" for number in range(20))
+    assert len(backend.seen) == 20 + len(UNREADY[by] * 3)
+    assert counted(sender, "sent") == 20
+    assert counted(sender, "send_failed") == 0
+
+
+def test_a_backend_that_throttles_is_given_the_time_it_asks_for(backend: Backend, by: str) -> None:
+    """Not a second attempt sooner than Retry-After or RetryInfo says."""
+    backend.answers = [THROTTLED[by]]
+    sender = a_sender(by, backend)
+    begun = time.monotonic()
+    sender.consume(some_logs("a"))
+    backend.wait(lambda: len(backend.kept) == 1)
+    assert time.monotonic() - begun >= 1
+    stopped(sender)
+    assert backend.bodies() == ["a"]
+
+
+def test_nothing_is_sent_again_after_a_permanent_error(
+    backend: Backend, by: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is counted, logged with its reason, and health says so until something arrives."""
+    backend.answers = [NEVER[by]]
+    sender = a_sender(by, backend)
+    sender.consume(some_logs("bad", "worse"))
+    backend.wait(lambda: counted(sender, "send_failed") == 2)
+    assert not sender.health().ok
+    sender.consume(some_logs("good"))
+    backend.wait(lambda: counted(sender, "sent") == 1)
+    assert sender.health().ok
+    stopped(sender)
+    assert (len(backend.seen), backend.bodies()) == (2, ["good"])
+    assert "gives up 2 log records" in caplog.text
+
+
+def test_a_backend_that_hangs_and_comes_back_gets_it(backend: Backend, by: str) -> None:
+    """The time-out ends the attempt, the next one arrives."""
+    backend.answers = [Say(hang=True)]
+    sender = a_sender(by, backend, timeout="300ms")
+    sender.consume(some_logs("a"))
+    backend.wait(lambda: len(backend.kept) == 1)
+    stopped(sender)
+    assert backend.bodies() == ["a"]
+    assert len(backend.seen) == 2
+
+
+def test_redirects_are_not_followed(backend: Backend) -> None:
+    """Headers with secrets must not go where somebody else points."""
+    backend.answers = [Say(307, (("Location", backend.http + "/v1/logs"),))]
+    sender = a_sender("http", backend)
+    sender.consume(some_logs("a"))
+    backend.wait(lambda: counted(sender, "send_failed") == 1)
+    stopped(sender)
+    assert len(backend.seen) == 1
+
+
+def test_a_full_queue_refuses(backend: Backend, by: str) -> None:
+    """What does not fit is the sender's to keep; it is counted, and the rest arrives."""
+    backend.always = UNREADY[by][0]
+    sender = a_sender(by, backend, sending_queue={"queue_size": 2, "num_consumers": 1})
+    sender.consume(some_logs("a"))
+    sender.consume(some_logs("b"))
+    with pytest.raises(Refused) as refused:
+        sender.consume(some_logs("c"))
+    assert refused.value.retry_after
+    assert counted(sender, "enqueue_failed") == 1
+    assert counted(sender, "queue_size") == counted(sender, "queue_capacity") == 2
+    backend.wait(lambda: bool(backend.seen) and not sender.health().ok)
+    backend.always = Say()
+    backend.wait(lambda: len(backend.kept) == 2)
+    stopped(sender)
+    assert sorted(backend.bodies()) == ["a", "b"]
+
+
+def test_a_request_that_can_never_fit_is_not_asked_for_again(backend: Backend) -> None:
+    """By items: more in one request than the whole queue holds."""
+    sender = a_sender("http", backend, sending_queue={"queue_size": 2, "sizer": "items"})
+    with pytest.raises(Unacceptable):
+        sender.consume(some_logs("a", "b", "c"))
+    stopped(sender)
+
+
+def test_a_full_queue_can_make_the_caller_wait(backend: Backend) -> None:
+    """`block_on_overflow` takes it as soon as there is room."""
+    backend.always = Say(503)
+    settings = {"queue_size": 1, "num_consumers": 1, "block_on_overflow": True}
+    sender = a_sender("http", backend, sending_queue=settings)
+    sender.consume(some_logs("a"))
+    waiting = threading.Thread(target=sender.consume, args=(some_logs("b"),))
+    waiting.start()
+    backend.wait(lambda: bool(backend.seen))
+    assert waiting.is_alive()
+    backend.always = Say()
+    waiting.join(60)
+    stopped(sender)
+    assert backend.bodies() == ["a", "b"]
+
+
+@pytest.mark.parametrize("settings", [{"enabled": False}, {"wait_for_result": True}])
+def test_without_a_queue_the_caller_hears_what_became_of_it(
+    backend: Backend, by: str, settings: dict[str, bool]
+) -> None:
+    """Retried within the call; a permanent error is raised as unacceptable."""
+    backend.answers = [UNREADY[by][0], Say(), NEVER[by]]
+    sender = a_sender(by, backend, sending_queue=settings)
+    assert sender.consume(some_logs("a")).rejected == 0
+    with pytest.raises(Unacceptable):
+        sender.consume(some_logs("b"))
+    stopped(sender)
+    assert (backend.bodies(), len(backend.seen)) == (["a"], 3)
+
+
+def test_without_retry_the_caller_keeps_it(backend: Backend, by: str) -> None:
+    """Refused with the time that the backend asked for."""
+    backend.answers = [THROTTLED[by]]
+    sender = a_sender(by, backend, sending_queue={"enabled": False}, retry_on_failure={"enabled": False})
+    with pytest.raises(Refused) as refused:
+        sender.consume(some_logs("a"))
+    assert refused.value.retry_after == 1
+    stopped(sender)
+
+
+def test_requests_are_put_together_where_asked(backend: Backend, by: str) -> None:
+    """With `batch`, what waits goes out as one request with every record."""
+    batch = {"min_size": 3, "flush_timeout": "60s"}
+    sender = a_sender(by, backend, sending_queue={"num_consumers": 1, "batch": batch})
+    for name in "abc":
+        sender.consume(some_logs(name))
+    backend.wait(lambda: len(backend.kept) == 1)
+    stopped(sender)
+    assert (backend.bodies(), len(backend.kept)) == (["a", "b", "c"], 1)
+
+
+def test_what_is_left_at_the_stop_is_told_and_counted(
+    backend: Backend, by: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A backend that is gone costs what is in memory, and the log says how much."""
+    backend.always = UNREADY[by][0]
+    sender = a_sender(by, backend, sending_queue={"num_consumers": 1})
+    sender.consume(some_logs("a", "b"))
+    sender.consume(some_logs("c"))
+    stopped(sender, 0.3)
+    assert "2 requests with 3 items are lost" in caplog.text
+    assert counted(sender, "send_failed") == 3
+
+
+@pytest.mark.parametrize("endpoint", [{}, {"endpoint": "localhost:4318"}])
+def test_an_endpoint_that_cannot_work_is_a_configuration_error(endpoint: dict[str, str]) -> None:
+    """Said at the start, not with the first batch."""
+    host = Host("otlp_http", Telemetry(), logging.getLogger("whence"), Path("unused"))
+    with pytest.raises(ConfigError):
+        otlp_http.build(otlp_http.OTLPHTTPSettings.model_validate(endpoint), host)
