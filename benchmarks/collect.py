@@ -201,8 +201,8 @@ def family(pid: int) -> list[int]:
     """A process and all that it started."""
     found = [pid]
     for one in found:
-        children = Path(f"/proc/{one}/task/{one}/children")
-        found += map(int, children.read_text().split()) if children.exists() else ()
+        for children in Path(f"/proc/{one}/task").glob("*/children"):  # any of its threads may have started one
+            found += map(int, children.read_text().split())
     return found
 
 
