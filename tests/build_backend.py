@@ -17,8 +17,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
+from whence.collect.exporters.sending import Sender
 from whence.otlp import wire
 
+FAST = {"initial_interval": "10ms", "max_interval": "50ms"}
+"""How soon tests send again."""
 SERVICES = {"logs": "logs.v1.LogsService", "traces": "trace.v1.TraceService", "metrics": "metrics.v1.MetricsService"}
 UNPACK: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
@@ -156,3 +159,16 @@ def a_backend() -> Iterator[Backend]:
         backend._http.server_close()
         backend._grpc.stop(0).wait()
         backend._pool.shutdown()
+
+
+def stopped(sender: Sender, seconds: float = 60) -> None:
+    """Stop it, with time for what it has."""
+    sender.stop(time.monotonic() + seconds)
+
+
+def counted(sender: Sender, what: str, items: str = "log_records") -> float:
+    """A counter or gauge of the exporter's."""
+    for family in sender._host.telemetry.families():
+        if family.name in (f"otelcol_exporter_{what}_{items}", f"otelcol_exporter_{what}"):
+            return sum(sample.value for sample in family.samples)
+    return 0.0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from build_backend import Backend, Say, a_backend, retry_info
+from build_backend import FAST, Backend, Say, a_backend, counted, retry_info, stopped
 from build_collect import some_logs
 from build_processors import a_span, a_sum, metrics, spans
 from whence.collect.component import Host
@@ -19,7 +19,6 @@ from whence.collect.outcome import Refused, Unacceptable
 from whence.collect.telemetry import Telemetry
 from whence.errors import ConfigError
 
-FAST = {"initial_interval": "10ms", "max_interval": "50ms"}
 UNREADY = {"http": [Say(502), Say(503), Say(429), Say(504)], "grpc": [Say(code=14), Say(code=4), Say(code=10)]}
 THROTTLED = {"http": Say(429, (("Retry-After", "1"),)), "grpc": Say(code=8, details=retry_info(8, 1))}
 NEVER = {"http": Say(400), "grpc": Say(code=3)}
@@ -48,19 +47,6 @@ def a_sender(by: str, endpoint: Backend | str, directory: Path = Path("unused"),
     sender: Sender = module.build(module.PLUG.settings.model_validate(made), host)
     sender.start(host)
     return sender
-
-
-def stopped(sender: Sender, seconds: float = 60) -> None:
-    """Stop it, with time for what it has."""
-    sender.stop(time.monotonic() + seconds)
-
-
-def counted(sender: Sender, what: str, items: str = "log_records") -> float:
-    """A counter or gauge of the exporter's."""
-    for family in sender._host.telemetry.families():
-        if family.name in (f"otelcol_exporter_{what}_{items}", f"otelcol_exporter_{what}"):
-            return sum(sample.value for sample in family.samples)
-    return 0.0
 
 
 def test_every_signal_arrives_where_it_belongs(backend: Backend, by: str) -> None:

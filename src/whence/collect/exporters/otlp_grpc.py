@@ -8,7 +8,7 @@ from whence.collect.auth import ClientAuth, client_auth
 from whence.collect.component import Host, Plug
 from whence.collect.exporters.queue import Request
 from whence.collect.exporters.retry import GivenUp, Verdict, judge_grpc, judge_response
-from whence.collect.exporters.sending import Sender, Terms
+from whence.collect.exporters.sending import Sender, terms_of
 from whence.collect.exporters.tls import channel_credentials
 from whence.collect.settings import MIB, GRPCClient, RetryOnFailure, SendingQueue, TLSClient
 from whence.errors import ConfigError
@@ -74,7 +74,7 @@ def build(settings: OTLPGRPCSettings, host: Host) -> Sender:
     """The exporter; nothing is opened yet. Raises ConfigError."""
     if not target_of(settings.endpoint)[0]:
         raise ConfigError(f"cannot send by {host.id}: set endpoint, such as localhost:4317")
-    terms = Terms(settings.timeout or 5.0, settings.retry_on_failure, settings.sending_queue)
+    terms = terms_of(settings.timeout or 5.0, settings.retry_on_failure, settings.sending_queue)
     return Sender(terms, host, lambda: GRPCTransport(settings, client_auth(host, settings.auth)))
 
 

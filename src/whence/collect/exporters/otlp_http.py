@@ -13,7 +13,7 @@ from whence.collect.auth import ClientAuth, client_auth
 from whence.collect.component import Host, Plug
 from whence.collect.exporters.queue import Request
 from whence.collect.exporters.retry import GivenUp, Retry, Verdict, judge_http
-from whence.collect.exporters.sending import Sender, Terms
+from whence.collect.exporters.sending import Sender, terms_of
 from whence.collect.exporters.tls import client_context
 from whence.collect.settings import MIB, HTTPClient, RetryOnFailure, SendingQueue, TLSClient
 from whence.errors import ConfigError
@@ -103,7 +103,7 @@ def build(settings: OTLPHTTPSettings, host: Host) -> Sender:
     for url in filter(None, urls):
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"cannot send to {url}: an endpoint begins with http:// or https://")
-    terms = Terms(settings.timeout or 30.0, settings.retry_on_failure, settings.sending_queue)
+    terms = terms_of(settings.timeout or 30.0, settings.retry_on_failure, settings.sending_queue)
     return Sender(terms, host, lambda: HTTPTransport(settings, client_auth(host, settings.auth)))
 
 

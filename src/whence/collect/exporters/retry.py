@@ -81,7 +81,7 @@ def judge_http(signal: Signal, status: int, headers: Mapping[str, str], body: by
 
 def judge_grpc(code: int, message: str, details: bytes | None) -> Verdict:
     """What a gRPC failure means. `details`: the trailer `grpc-status-details-bin`."""
-    name = Code.Name(code) if code in Code.values() else str(code)  # type: ignore[arg-type]
+    name = Code.Name(code) if code in Code.values() else str(code)
     reason = f"the backend answered {name}" + (f": {_short(message)}" if message else "")
     after = retry_delay(details)
     if code in _GRPC or (code == Code.RESOURCE_EXHAUSTED and after is not None):
@@ -127,7 +127,7 @@ def retry_delay(details: bytes | None) -> float | None:
             info = RetryInfo()
             if detail.Is(RetryInfo.DESCRIPTOR) and detail.Unpack(info):
                 delay = info.retry_delay
-                return min(max(delay.seconds + delay.nanos / 1e9, 0.0), LONGEST)
+                return min(max(float(delay.seconds + delay.nanos / 1e9), 0.0), LONGEST)
     except DecodeError:
         pass
     return None

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import HEALTHY, Health, Host
+from whence.collect.exporters.disk import DiskStore
 from whence.collect.exporters.queue import Entry, Queue, Request
 from whence.collect.exporters.retry import GivenUp, PartiallyRejected, Retry, Sent, Verdict, next_wait
 from whence.collect.outcome import Refused, Unacceptable
@@ -30,6 +31,17 @@ class Terms(NamedTuple):
     timeout: float
     retry: RetryOnFailure
     queue: SendingQueue
+
+
+def terms_of(timeout: float, retry: RetryOnFailure, queue: SendingQueue) -> Terms:
+    """With the defaults that depend on others: what is on disk is tried for ever. Raises ConfigError."""
+    if queue.storage and queue.wait_for_result:
+        raise ConfigError(
+            "cannot wait for the result of what is queued on disk: set wait_for_result or storage, not both"
+        )
+    if queue.storage and "max_elapsed_time" not in retry.model_fields_set:
+        retry = retry.model_copy(update={"max_elapsed_time": 0.0})
+    return Terms(timeout, retry, queue)
 
 
 class Transport(Protocol):
@@ -129,9 +141,15 @@ class Sender:
         return _receipt(verdict)
 
     def _opened(self) -> Queue:
-        if self._terms.queue.storage:
-            raise ConfigError(f"cannot queue on disk in {self._host.id}: leave out sending_queue.storage")
-        return Queue(self._terms.queue)
+        queue = self._terms.queue
+        if not queue.storage:
+            return Queue(queue)
+        store = DiskStore(self._host.folder(queue.storage), self._host.log)
+        found = store.open()
+        if found:
+            items = sum(entry.items for entry in found)
+            self._host.log.info("%s: %d requests with %d items were on disk", self._host.id, len(found), items)
+        return Queue(queue, store, found)
 
     # --- in the sending threads ------------------------------------------------------------------------------------------
 
