@@ -5,7 +5,7 @@ exception passes.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from whence.collect.batch import LEVELS, Batch, Receipt
@@ -53,6 +53,14 @@ def _warned(batch: Batch, receipt: Receipt) -> Receipt:
     return receipt.__class__(
         0, f"the request has no {name}, so nothing was recorded: is it OTLP JSON of {batch.signal}?"
     )
+
+
+def several(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Headers as a batch's metadata: a name may be there more than once."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in headers:
+        found[name] = (*found.get(name, ()), value)
+    return found
 
 
 def encoding_of(content_type: str) -> Encoding | None:

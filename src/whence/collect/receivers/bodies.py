@@ -15,6 +15,10 @@ from whence.errors import DataError
 _STEP: Final = 1 << 18
 _SIP: Final = 256
 """Bytes of zstd given at once: four can stand for 128 KiB, so that these can stand for 8 MiB."""
+_FIRST: Final = 1 << 10
+"""Bytes given first of each gzip member; more as it goes on, so that many small ones are not copied again and again."""
+_PARTS: Final = 10_000
+"""gzip members or zstd frames in one body: empty ones cost work and make no bytes, so that no limit of bytes stops them."""
 _WINDOW: Final = 8 << 20
 """The largest window a zstd frame may ask for (RFC 8878 recommends that decoders take 8 MiB)."""
 
@@ -44,24 +48,26 @@ def inflate(data: bytes, encoding: str, limit: int) -> bytes:
 def _zlib(data: bytes, encoding: str) -> Iterator[bytes]:
     """gzip, member after member; `deflate` is zlib's form, and what senders take for it: the bare one."""
     bits = 31 if encoding == "gzip" else 15 if data[:1] and data[0] & 0x0F == 8 and not _bare(data) else -15
-    left = data
-    while left:
-        engine = zlib.decompressobj(bits)
+    view, at, parts = memoryview(data), 0, 0
+    while at < len(data):
+        parts += 1
+        if parts > (_PARTS if encoding == "gzip" else 1):
+            raise DataError(f"cannot decompress the body as {encoding}: {len(data) - at} bytes are left behind its end")
+        engine, step = zlib.decompressobj(bits), _FIRST
         try:
-            while True:
-                piece = engine.decompress(left, _STEP)
-                left = engine.unconsumed_tail
+            while not engine.eof:
+                given = view[at : at + step]
+                piece = engine.decompress(given, _STEP)
+                at += len(given) - len(engine.unused_data if engine.eof else engine.unconsumed_tail)
+                step = min(step * 4, _STEP)
                 if piece:
                     yield piece
-                if engine.eof or (not piece and not left):
+                elif not given:
                     break
         except zlib.error as cause:
             raise DataError(f"cannot decompress the body as {encoding}: {cause}") from None
         if not engine.eof:
             raise DataError(f"cannot decompress the body as {encoding}: it ends in the middle")
-        left = engine.unused_data
-        if left and encoding != "gzip":
-            raise DataError(f"cannot decompress the body as {encoding}: {len(left)} bytes are left behind its end")
 
 
 def _bare(data: bytes) -> bool:
@@ -70,19 +76,22 @@ def _bare(data: bytes) -> bool:
 
 
 def _zstd(data: bytes) -> Iterator[bytes]:
-    left = data
-    while left:
-        engine = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+    view, at, parts = memoryview(data), 0, 0
+    machine = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+    while at < len(data):
+        parts += 1
+        if parts > _PARTS:
+            raise DataError(f"cannot decompress the body as zstd: it has more than {_PARTS} frames")
+        engine = machine.decompressobj()
         try:
-            for start in range(0, len(left), _SIP):
-                piece = engine.decompress(left[start : start + _SIP])
+            while not engine.eof:
+                given = view[at : at + _SIP]
+                if not given:
+                    raise DataError("cannot decompress the body as zstd: it ends in the middle")
+                piece = engine.decompress(given)
+                at += len(given) - len(engine.unused_data)
                 if piece:
                     yield piece
-                if engine.eof:
-                    left = engine.unused_data + left[start + _SIP :]
-                    break
-            else:
-                raise DataError("cannot decompress the body as zstd: it ends in the middle")
         except zstandard.ZstdError as cause:
             raise DataError(f"cannot decompress the body as zstd: {cause}") from None
 
@@ -95,10 +104,13 @@ class Budget:
         self._lock = threading.Lock()
         self._taken = 0
 
-    def take(self, size: int) -> bool:
-        """Whether there was room. One body always has: no limit is so small that nothing passes."""
+    def take(self, size: int, held: int = 0) -> bool:
+        """Whether there was room for more of a body of which `held` bytes are there already.
+
+        One body always has it: no limit is so small that nothing passes.
+        """
         with self._lock:
-            if self._taken and self._taken + size > self.size:
+            if self._taken > held and self._taken + size > self.size:
                 return False
             self._taken += size
             return True

@@ -13,7 +13,7 @@ import grpc
 from whence.collect.auth import ServerAuth, Unauthenticated, server_auth
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Consumer, Host
-from whence.collect.receivers.answer import OVERLOADED, hand_in
+from whence.collect.receivers.answer import OVERLOADED, hand_in, several
 from whence.collect.receivers.bodies import Budget
 from whence.collect.receivers.listening import is_loopback, pem
 from whence.collect.receivers.status import Failure, status_of, success
@@ -87,6 +87,7 @@ class GRPCListener:
                                        outcome="success" if taken else "failure")  # fmt: skip
             if isinstance(outcome, Receipt):
                 return success(signal, outcome, "protobuf")
+            outcome = outcome.shortened()
             context.set_trailing_metadata(((_DETAILS, status_of(outcome)),))
             context.set_code(_CODES[outcome.code])
             context.set_details(outcome.message)
@@ -95,7 +96,8 @@ class GRPCListener:
         return export
 
     def _outcome(self, signal: Signal, data: bytes, context: grpc.ServicerContext) -> Receipt | Failure:
-        headers = {str(name): _text(value) for name, value in context.invocation_metadata()}
+        given = [(str(name), value) for name, value in context.invocation_metadata()]
+        headers = {name: _text(value) for name, value in given}
         if self._auth is not None:
             try:
                 self._auth.authenticate(headers)
@@ -104,7 +106,7 @@ class GRPCListener:
         if not self._budget.take(len(data)):
             return OVERLOADED
         try:
-            metadata = {name: (value,) for name, value in headers.items()} if self._settings.include_metadata else {}
+            metadata = several((name, _text(value)) for name, value in given) if self._settings.include_metadata else {}
             batch = Batch(signal, data, metadata=metadata, transport="grpc")
             return hand_in(self._outputs.get(signal), batch, self._host.log)
         finally:

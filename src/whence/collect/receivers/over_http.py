@@ -5,6 +5,8 @@ Source: OTLP specification 1.11, "OTLP/HTTP".
 """
 
 import asyncio
+import math
+import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,9 +19,9 @@ import uvicorn
 from whence.collect.auth import ServerAuth, Unauthenticated, server_auth
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Consumer, Host
-from whence.collect.receivers.answer import OVERLOADED, PATHS, encoding_of, hand_in
+from whence.collect.receivers.answer import OVERLOADED, PATHS, encoding_of, hand_in, several
 from whence.collect.receivers.bodies import Budget, TooLarge, inflate
-from whence.collect.receivers.listening import is_loopback, listen, load_certificate, server_context
+from whence.collect.receivers.listening import is_loopback, listen, server_context
 from whence.collect.receivers.status import Failure, failure, success
 from whence.collect.settings import HTTPServer
 from whence.errors import ConfigError, DataError, StorageError
@@ -36,6 +38,7 @@ _TYPES: Final[dict[Encoding, bytes]] = {"protobuf": b"application/x-protobuf", "
 _HEADERS: Final = "content-type, content-encoding, authorization"
 
 Message = dict[str, Any]
+Metadata = Mapping[str, tuple[str, ...]]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -64,6 +67,7 @@ class HTTPListener:
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix=f"{host.id} http")
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
+        self._context: ssl.SSLContext | None = None
         self._refreshed = 0.0
         self.port = 0
         """Where it listens, also where port 0 was asked for."""
@@ -71,7 +75,10 @@ class HTTPListener:
     def start(self) -> None:
         """Listen. Raises ConfigError, StorageError."""
         settings = self._settings
-        context = server_context(settings.tls) if settings.tls else None
+        context = self._context = server_context(settings.tls) if settings.tls else None
+        if context is not None and settings.tls and settings.tls.reload_interval:
+            self._refreshed = self._host.monotonic()
+            context.sni_callback = self._renew
         if settings.transport == "tcp" and not is_loopback(settings.endpoint) and not (self._auth or settings.tls):
             self._host.log.warning(
                 "%s listens at %s, where other machines can reach it, with neither TLS nor authentication",
@@ -81,8 +88,9 @@ class HTTPListener:
         if settings.transport == "tcp":
             self.port = sockets[0].getsockname()[1]
         config = uvicorn.Config(
-            self._serve, interface="asgi3", proxy_headers=False, lifespan="off", log_config=None, log_level="critical", access_log=False, server_header=False,
-            timeout_keep_alive=int(settings.idle_timeout) or 60, timeout_graceful_shutdown=None, ws="none",
+            self._serve, interface="asgi3", proxy_headers=False, lifespan="off", ws="none", server_header=False,
+            log_config=None, log_level="critical", access_log=False,
+            timeout_keep_alive=int(settings.idle_timeout) or 60, timeout_graceful_shutdown=None,
         )  # fmt: skip
         config.load()
         config.ssl = context
@@ -109,8 +117,8 @@ class HTTPListener:
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        self._refresh()
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        given = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+        headers = dict(given)
         encoding = encoding_of(headers.get("content-type", "")) or "json"
         cors = self._cors(headers)
         preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
@@ -120,8 +128,9 @@ class HTTPListener:
         signal = self._paths.get(scope["path"], "traces")
         refusal = self._refusal(scope, headers)
         if refusal is not None:
-            await _drain(receive)
-        outcome = refusal or await self._outcome(signal, encoding, headers, receive)
+            await _drain(receive, headers)
+        metadata = several(given) if self._settings.include_metadata else {}
+        outcome = refusal or await self._outcome(signal, encoding, headers, metadata, receive)
         self._host.telemetry.count("otelcol_receiver_requests", receiver=self._host.id, transport="http",
                                    outcome="success" if isinstance(outcome, Receipt) else "failure")  # fmt: skip
         said = [(b"content-type", _TYPES[encoding]), *cors]
@@ -134,7 +143,9 @@ class HTTPListener:
         if outcome.http == 405:
             said.append((b"allow", b"POST"))
         if outcome.http == 401:
-            said.append((b"www-authenticate", b"Bearer"))
+            said.append((b"www-authenticate", outcome.challenge.encode("latin-1", "replace")))
+        if outcome.http == 408 or "expect" in headers:
+            said.append((b"connection", b"close"))  # what is still to come of the body is no request
         await _answer(send, outcome.http, failure(outcome, encoding), said)
 
     def _refusal(self, scope: Message, headers: Mapping[str, str]) -> Failure | None:
@@ -149,7 +160,7 @@ class HTTPListener:
             try:
                 self._auth.authenticate(headers)
             except Unauthenticated as who:
-                return Failure(401, str(who))
+                return Failure(401, str(who), challenge=who.challenge)
         if encoding_of(headers.get("content-type", "")) is None:
             kind = headers.get("content-type", "nothing")[:100]
             return Failure(415, f"cannot read {kind}: send application/x-protobuf or application/json")
@@ -160,28 +171,27 @@ class HTTPListener:
         return None
 
     async def _outcome(
-        self, signal: Signal, encoding: Encoding, headers: Mapping[str, str], receive: Receive
+        self, signal: Signal, encoding: Encoding, headers: Mapping[str, str], metadata: Metadata, receive: Receive
     ) -> Receipt | Failure:
-        body = await self._body(headers, receive)
-        if isinstance(body, Failure):
-            return body
-        if not self._budget.take(len(body)):
-            return OVERLOADED
+        pieces: list[bytes] = []
         try:
+            failure = await self._read(headers, receive, pieces)
+            if failure is not None:
+                return failure
+            coding = headers.get("content-encoding", "").strip().lower()
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._work, signal, encoding, headers, body)
+            return await loop.run_in_executor(self._pool, self._work, signal, encoding, coding, metadata, pieces)
         finally:
-            self._budget.give(len(body))
+            self._budget.give(sum(map(len, pieces)))
 
-    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes | Failure:
-        """The body as it came; or why not, with the body read to its end."""
+    async def _read(self, headers: Mapping[str, str], receive: Receive, pieces: list[bytes]) -> Failure | None:
+        """Add the body's pieces as they come, each taken from the budget; or why not, with the body read to its end."""
         limit = self._settings.max_request_body_size
         too_large = Failure(413, f"cannot take the request: its body is longer than {limit} bytes; send less at once")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > limit:
-            await _drain(receive)
+            await _drain(receive, headers)
             return too_large
-        pieces: list[bytes] = []
         size = 0
         while True:
             try:
@@ -190,25 +200,28 @@ class HTTPListener:
                 return Failure(408, "cannot read the request: its body stopped coming")
             if message["type"] == "http.disconnect":
                 return Failure(400, "the client went away")
-            pieces.append(message.get("body", b""))
-            size += len(pieces[-1])
-            if size > limit:
-                await _drain(receive)
-                return too_large
+            piece = message.get("body", b"")
+            fits = size + len(piece) <= limit
+            if not fits or not self._budget.take(len(piece), size):
+                if message.get("more_body"):
+                    await _drain(receive, {})
+                return OVERLOADED if fits else too_large
+            pieces.append(piece)
+            size += len(piece)
             if not message.get("more_body"):
-                break
-        return b"".join(pieces)
+                return None
 
-    def _work(self, signal: Signal, encoding: Encoding, headers: Mapping[str, str], body: bytes) -> Receipt | Failure:
+    def _work(
+        self, signal: Signal, encoding: Encoding, coding: str, metadata: Metadata, pieces: list[bytes]
+    ) -> Receipt | Failure:
         """On a thread of the pool."""
         limit = self._settings.max_request_body_size
         try:
-            data = inflate(body, headers.get("content-encoding", "").strip().lower(), limit)
+            data = inflate(b"".join(pieces), coding, limit)
         except TooLarge:
             return Failure(413, f"cannot take the request: it is longer than {limit} bytes; send less at once")
         except DataError as fault:
             return Failure(400, str(fault))
-        metadata = {name: (value,) for name, value in headers.items()} if self._settings.include_metadata else {}
         batch = Batch(signal, data, encoding, metadata=metadata, transport="http")
         return hand_in(self._outputs.get(signal), batch, self._host.log)
 
@@ -228,24 +241,23 @@ class HTTPListener:
             said["access-control-max-age"] = str(cors.max_age)
         return [(name.encode(), value.encode("latin-1", "replace")) for name, value in said.items()]
 
-    def _refresh(self) -> None:
-        """Read the certificate again where it is time to."""
-        tls, server = self._settings.tls, self._server
-        if tls is None or not tls.reload_interval or server is None or server.config.ssl is None:
-            return
+    def _renew(self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
+        """At each handshake: the certificate as it is now, read again where it is time to."""
+        tls = self._settings.tls
         now = self._host.monotonic()
-        if now - self._refreshed < tls.reload_interval:
-            return
-        self._refreshed = now
-        try:
-            load_certificate(server.config.ssl, tls)
-        except ConfigError as fault:
-            self._host.log.error("%s goes on with the certificate it has: %s", self._host.id, fault)
+        if tls is not None and now - self._refreshed >= (tls.reload_interval or math.inf):
+            self._refreshed = now
+            try:
+                self._context = server_context(tls)
+            except ConfigError as fault:
+                self._host.log.error("%s goes on with the certificate it has: %s", self._host.id, fault)
+        if self._context is not None and self._context is not first:
+            connection.context = self._context
 
 
-async def _drain(receive: Receive) -> None:
-    """Read what is still coming, within bounds."""
-    left = _READ_ON
+async def _drain(receive: Receive, headers: Mapping[str, str]) -> None:
+    """Read what is still coming, within bounds; nothing where the sender waits to hear whether it is wanted."""
+    left = 0 if "expect" in headers else _READ_ON
     while left > 0:
         try:
             message = await asyncio.wait_for(receive(), _PATIENCE)

@@ -27,9 +27,11 @@ _RESPONSES: Final[dict[Signal, tuple[Any, str, str]]] = {
 }
 _LONGEST: Final = 4_096
 """Characters of a message: an answer must stay below 4 MiB whatever is in it."""
+_TRAILER: Final = 800
+"""Bytes of a message over gRPC, where it is sent three times, once with up to three bytes for one."""
 _NAMES: Final = {
     400: Code.INVALID_ARGUMENT, 401: Code.UNAUTHENTICATED, 403: Code.PERMISSION_DENIED, 404: Code.NOT_FOUND,
-    405: Code.UNIMPLEMENTED, 413: Code.RESOURCE_EXHAUSTED, 415: Code.INVALID_ARGUMENT, 429: Code.RESOURCE_EXHAUSTED,
+    405: Code.UNIMPLEMENTED, 413: Code.RESOURCE_EXHAUSTED, 415: Code.INVALID_ARGUMENT, 429: Code.UNAVAILABLE,
     408: Code.DEADLINE_EXCEEDED, 503: Code.UNAVAILABLE,
 }  # fmt: skip
 
@@ -40,6 +42,12 @@ class Failure(NamedTuple):
     http: int
     message: str
     retry_after: float | None = None
+    challenge: str = "Bearer"
+    """With 401: how to say who one is."""
+
+    def shortened(self) -> "Failure":
+        """With a message that fits into the trailers of a gRPC answer, which clients limit to 8 KiB."""
+        return self._replace(message=self.message.encode("utf-8", "replace")[:_TRAILER].decode("utf-8", "ignore"))
 
     @property
     def code(self) -> int:
