@@ -1,0 +1,212 @@
+"""OTLP over gRPC with the library's own client: what is taken, what is refused and how, limits, authentication, TLS."""
+
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from build_receivers import Called, Running, called, certificate, receiving
+from build_requests import MESSAGES, everything
+from build_walk import environment
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One receiver for tests that leave nothing behind; it takes 1 MiB."""
+    with receiving(tmp_path_factory.mktemp("receiver"), grpc={"max_recv_msg_size_mib": 1}) as running:
+        yield running
+
+
+def _request(signal: str) -> bytes:
+    return bytes(everything(signal).SerializeToString())
+
+
+def _of_size(size: int) -> bytes:
+    """A request of exactly so many bytes, between 2 and 256 MiB's: one field that nobody knows, its length in four bytes."""
+    length = size - 6
+    return b"\xa2\x06" + bytes([length >> 7 * n & 127 | (128 if n < 3 else 0) for n in range(4)]) + bytes(length)
+
+
+@pytest.mark.parametrize("signal", MESSAGES)
+@pytest.mark.parametrize("gzip", [False, True])
+def test_a_full_success_is_an_empty_message(shared: Running, signal: str, gzip: bool) -> None:
+    """OK with no bytes; the batch is what was sent."""
+    answer = shared.call(signal, _request(signal), gzip=gzip)
+    assert (answer.code, answer.body) == ("OK", b"")
+    batch = shared.sink.kept[-1]
+    assert (batch.signal, batch.data, batch.encoding, batch.transport) == (signal, _request(signal), "protobuf", "grpc")
+    assert batch.metadata == {}
+
+
+@pytest.mark.parametrize("data", [b"", b"\x0a\x00", b"\x0a\x02\x12\x00"])
+def test_an_empty_request_is_a_success(shared: Running, data: bytes) -> None:
+    """Nothing, or envelopes around nothing."""
+    assert shared.call("traces", data).code == "OK"
+
+
+@pytest.mark.parametrize("data", [_request("logs")[:-3], b"\xff\xff\xff\xff", b"\x0a\x04\x1a\x02\xff\xfe"])
+def test_bad_data_is_an_invalid_argument(shared: Running, data: bytes) -> None:
+    """With the detail BadRequest, and nothing that invites to come again."""
+    answer = shared.call("logs", data)
+    assert (answer.code, answer.details) == ("INVALID_ARGUMENT", ["BadRequest"])
+    assert answer.message
+    assert answer.message == answer.status.message
+
+
+@pytest.mark.parametrize("gzip", [False, True])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_the_limit_is_exact(shared: Running, gzip: bool, more: int) -> None:
+    """A message of the limit passes; one byte more is RESOURCE_EXHAUSTED without RetryInfo, before and after gzip."""
+    data = _of_size(MIB + more)
+    assert len(data) == MIB + more
+    answer = shared.call("logs", data, gzip=gzip)
+    assert (answer.code, answer.details) == ("RESOURCE_EXHAUSTED" if more > 0 else "OK", [])
+
+
+def test_a_service_that_is_not_there(shared: Running) -> None:
+    """UNIMPLEMENTED, by the library."""
+    with grpc.insecure_channel(f"127.0.0.1:{shared.grpc}") as channel:
+        profiles = "opentelemetry.proto.collector.profiles.v1development.ProfilesService"
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary(f"/{profiles}/Export")(b"", timeout=60)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_only_who_has_the_token_comes_in(tmp_path: Path) -> None:
+    """UNAUTHENTICATED, which no client sends again."""
+    with receiving(tmp_path, grpc={"auth": {"authenticator": "token"}}) as running:
+        for given in ((), (("authorization", "Bearer other"),)):
+            answer = running.call("logs", _request("logs"), given)
+            assert (answer.code, answer.details) == ("UNAUTHENTICATED", [])
+        assert running.sink.kept == []
+        assert running.call("logs", _request("logs"), (("authorization", "Bearer sesame"),)).code == "OK"
+
+
+def test_metadata_goes_with_the_batch_where_that_is_asked_for(tmp_path: Path) -> None:
+    """Each name with all its values, and bytes of `-bin` names as text of one character a byte."""
+    with receiving(tmp_path, grpc={"include_metadata": True}) as running:
+        given = (("x-tenant", "a"), ("x-tenant", "b"), ("x-some-bin", b"\xfc"))
+        assert running.call("logs", _request("logs"), given).code == "OK"
+        metadata = running.sink.kept[-1].metadata
+        assert (metadata["x-tenant"], metadata["x-some-bin"]) == (("a", "b"), ("\xfc",))
+
+
+def _over_tls(running: Running, authority: Path, shown: tuple[Path, Path] | None = None) -> Called:
+    mine = (shown[1].read_bytes(), shown[0].read_bytes()) if shown else (None, None)
+    credentials = grpc.ssl_channel_credentials(authority.read_bytes(), *mine)
+    with grpc.secure_channel(f"localhost:{running.grpc}", credentials) as channel:
+        return called(channel, "logs", _request("logs"))
+
+
+def test_tls_and_the_renewed_certificate(tmp_path: Path) -> None:
+    """A new connection has the certificate that is there now."""
+    crt, key = certificate(tmp_path, "first")
+    tls = {"cert_file": str(crt), "key_file": str(key)}
+    with receiving(tmp_path / "state", grpc={"tls": tls}) as running:
+        assert _over_tls(running, crt).code == "OK"
+        new, new_key = certificate(tmp_path / "new", "second")
+        crt.write_bytes(new.read_bytes())
+        key.write_bytes(new_key.read_bytes())
+        assert _over_tls(running, new).code == "OK"
+
+
+def test_mutual_tls(tmp_path: Path) -> None:
+    """Only clients with a certificate of the authority come in."""
+    authority, _ = certificate(tmp_path, "authority")
+    crt, key = certificate(tmp_path, "server", "authority")
+    mine = certificate(tmp_path, "client", "authority")
+    tls = {"cert_file": str(crt), "key_file": str(key), "client_ca_file": str(authority)}
+    with receiving(tmp_path / "state", grpc={"tls": tls}) as running:
+        assert _over_tls(running, authority, mine).code == "OK"
+        assert _over_tls(running, authority).code == "UNAVAILABLE"
+        assert _over_tls(running, authority, certificate(tmp_path / "other", "stranger")).code == "UNAVAILABLE"
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    """Listens in the file system, also where a former process left the name behind."""
+    path = tmp_path / "s"
+    for _ in range(2):
+        with (
+            receiving(tmp_path, grpc={"transport": "unix", "endpoint": str(path)}),
+            grpc.insecure_channel(f"unix:{path}") as channel,
+        ):
+            assert called(channel, "logs", _request("logs")).code == "OK"
+
+
+def test_what_is_inside_at_the_end_gets_its_answer(tmp_path: Path) -> None:
+    """A stop waits for the pipelines; afterwards no thread of the receiver is left."""
+    answers: list[Called] = []
+    with receiving(tmp_path) as running:
+        running.sink.gate.clear()
+        sending = threading.Thread(target=lambda: answers.append(running.call("logs", _request("logs"))))
+        sending.start()
+        assert running.sink.entered.acquire(timeout=60)
+        threading.Timer(0.3, running.sink.gate.set).start()
+    sending.join(60)
+    assert [answer.code for answer in answers] == ["OK"]
+
+
+def test_harmed_requests_are_the_clients_fault(shared: Running) -> None:
+    """500 requests with bytes changed, left out or added: OK or INVALID_ARGUMENT."""
+    chance = random.Random(11)
+    with grpc.insecure_channel(f"127.0.0.1:{shared.grpc}") as channel:
+        for _ in range(500):
+            signal = chance.choice(list(MESSAGES))
+            body = bytearray(_request(signal))
+            for _ in range(chance.randrange(1, 6)):
+                at = chance.randrange(len(body))
+                body[at : at + chance.randrange(0, 9)] = chance.randbytes(chance.randrange(0, 9))
+            assert called(channel, signal, bytes(body)).code in ("OK", "INVALID_ARGUMENT")
+
+
+BOMBS = """\
+import gzip, pathlib, tempfile
+import zstandard
+from build_receivers import receiving
+
+body = bytes(200 << 20)
+packed = {"gzip": gzip.compress(body, 6), "zstd": zstandard.compress(body)}
+with receiving(pathlib.Path(tempfile.mkdtemp()), {"max_request_body_size": 4 << 20}, {"max_recv_msg_size_mib": 4}) as running:
+    del body
+    print("port", running.grpc, flush=True)
+    for coding, data in packed.items():
+        assert running.post("/v1/logs", b"{}", "application/json").status == 200
+        open("/proc/self/clear_refs", "w").write("5")
+        held = int(next(l for l in open("/proc/self/status") if l.startswith("VmRSS")).split()[1])
+        for _ in range(5):
+            assert running.post("/v1/logs", data, content_encoding=coding).status == 413
+        peak = int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1])
+        print(coding, peak - held, flush=True)
+    open("/proc/self/clear_refs", "w").write("5")
+    held = int(next(l for l in open("/proc/self/status") if l.startswith("VmRSS")).split()[1])
+    input()
+    peak = int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1])
+    print("grpc", peak - held, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
+def test_bombs_take_little_memory_of_the_whole_process(tmp_path: Path) -> None:
+    """200 MiB packed small, over both transports: refused, and the process grows by far less."""
+    program = tmp_path / "bombs.py"
+    program.write_text(BOMBS)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, str(program)], text=True, env=environment(), **pipes) as process:
+        assert process.stdout
+        port = int(process.stdout.readline().split()[1])
+        grown = dict(process.stdout.readline().split() for _ in range(2))
+        options = [("grpc.max_send_message_length", -1)]
+        with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+            answer = called(channel, "logs", bytes(200 << 20), gzip=True)
+        assert (answer.code, answer.details) == ("RESOURCE_EXHAUSTED", [])
+        out, _ = process.communicate("\n", timeout=60)
+        grown |= dict([out.split()])
+    assert process.returncode == 0
+    assert {coding: int(kib) for coding, kib in grown.items() if int(kib) > 60 << 10} == {}
