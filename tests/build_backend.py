@@ -1,6 +1,8 @@
 """A real OTLP backend on the loopback that answers as told: HTTP and gRPC, whole bodies kept only where it said yes."""
 
 import gzip
+import ssl
+import subprocess
 import threading
 import time
 import zlib
@@ -8,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
@@ -52,7 +55,7 @@ def retry_info(code: int, seconds: float) -> bytes:
 class Backend:
     """Answers with what is left in `answers`, then with `always`. Ports stay the same between `open` and `shut`."""
 
-    def __init__(self) -> None:
+    def __init__(self, pair: tuple[Path, Path] | None = None) -> None:
         self.answers: list[Say] = []
         self.always = Say()
         self.seen: list[tuple[str, dict[str, str]]] = []
@@ -69,8 +72,16 @@ class Backend:
             method = grpc.unary_unary_rpc_method_handler(self._export(signal))
             name = f"opentelemetry.proto.collector.{service}"
             self._grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, {"Export": method}),))
-        self.grpc = f"127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
-        self.http = f"http://127.0.0.1:{self._http.server_port}"
+        if pair is None:
+            self.grpc = f"127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
+            self.http = f"http://127.0.0.1:{self._http.server_port}"
+        else:
+            self.grpc = f"localhost:{self._grpc.add_secure_port('127.0.0.1:0', _mutual(*pair))}"
+            self.http = f"https://localhost:{self._http.server_port}"
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=pair[0])
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_cert_chain(*pair)
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
 
     def wait(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         """Until it is so, or fail."""
@@ -143,10 +154,25 @@ class Backend:
         return Handler
 
 
+def a_pair(folder: Path) -> tuple[Path, Path]:
+    """A certificate for localhost that is its own authority, and its key."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    made = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    named = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    files = ("-keyout", str(key), "-out", str(certificate))
+    subprocess.run(["openssl", *made, *named, *files], check=True, capture_output=True)
+    return certificate, key
+
+
+def _mutual(certificate: Path, key: Path) -> grpc.ServerCredentials:
+    shown = certificate.read_bytes()
+    return grpc.ssl_server_credentials([(key.read_bytes(), shown)], shown, require_client_auth=True)
+
+
 @contextmanager
-def a_backend() -> Iterator[Backend]:
-    """A backend that serves inside."""
-    backend = Backend()
+def a_backend(pair: tuple[Path, Path] | None = None) -> Iterator[Backend]:
+    """A backend that serves inside; with a certificate and key, by TLS, to clients that show the same certificate."""
+    backend = Backend(pair)
     thread = threading.Thread(target=backend._http.serve_forever, args=(0.05,))
     thread.start()
     backend._grpc.start()

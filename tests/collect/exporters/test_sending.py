@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from build_backend import FAST, Backend, Say, a_backend, counted, retry_info, stopped
+from build_backend import FAST, Backend, Say, a_backend, a_pair, counted, retry_info, stopped
 from build_collect import some_logs
 from build_processors import a_span, a_sum, metrics, spans
 from whence.collect.component import Host
@@ -236,7 +236,37 @@ def test_what_is_left_at_the_stop_is_told_and_counted(
     assert counted(sender, "send_failed") == 3
 
 
-@pytest.mark.parametrize("endpoint", [{}, {"endpoint": "localhost:4318"}])
+def test_both_ends_show_their_certificates(by: str, tmp_path: Path) -> None:
+    """Mutual TLS by files; a backend whose authority is not known gets nothing."""
+    certificate, key = a_pair(tmp_path)
+    ours = {"cert_file": str(certificate), "key_file": str(key)}
+    with a_backend((certificate, key)) as backend:
+        sender = a_sender(by, backend, tls={**ours, "ca_file": str(certificate)}, headers={"Authorization": "Bearer t"})
+        stranger = a_sender(by, backend, tls=ours)
+        sender.consume(some_logs("a"))
+        stranger.consume(some_logs("b"))
+        backend.wait(lambda: len(backend.kept) == 1 and not stranger.health().ok)
+        stopped(sender)
+        stopped(stranger, 0.2)
+        assert backend.bodies() == ["a"]
+        assert backend.seen[0][1]["authorization"] == "Bearer t"
+
+
+def test_verification_can_be_skipped_over_http_only(tmp_path: Path) -> None:
+    """Also where the endpoint is plain HTTP; gRPC's library cannot, and the start says so."""
+    certificate, key = a_pair(tmp_path)
+    tls = {"insecure_skip_verify": True, "cert_pem": certificate.read_text(), "key_pem": key.read_text()}
+    for pair in ((certificate, key), None):
+        with a_backend(pair) as backend:
+            sender = a_sender("http", backend, tls=tls)
+            sender.consume(some_logs("a"))
+            backend.wait(lambda: backend.bodies() == ["a"])
+            stopped(sender)
+    with pytest.raises(ConfigError, match="verification"):
+        a_sender("grpc", "localhost:1", tls=tls)
+
+
+@pytest.mark.parametrize("endpoint", [{}, {"endpoint": "localhost:4318"}, {"endpoint": "http://"}])
 def test_an_endpoint_that_cannot_work_is_a_configuration_error(endpoint: dict[str, str]) -> None:
     """Said at the start, not with the first batch."""
     host = Host("otlp_http", Telemetry(), logging.getLogger("whence"), Path("unused"))

@@ -101,10 +101,18 @@ def build(settings: OTLPHTTPSettings, host: Host) -> Sender:
     if not any(urls):
         raise ConfigError(f"cannot send by {host.id}: set endpoint, such as http://localhost:4318")
     for url in filter(None, urls):
-        if not url.startswith(("http://", "https://")):
-            raise ConfigError(f"cannot send to {url}: an endpoint begins with http:// or https://")
+        if not _is_url(url):
+            raise ConfigError(f"cannot send to {url}: an endpoint is such as http://localhost:4318 or https://host")
     terms = terms_of(settings.timeout or 30.0, settings.retry_on_failure, settings.sending_queue)
     return Sender(terms, host, lambda: HTTPTransport(settings, client_auth(host, settings.auth)))
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urllib3.util.parse_url(text)
+    except HTTPError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
 
 
 def _pool(settings: OTLPHTTPSettings) -> urllib3.PoolManager:
