@@ -1,5 +1,6 @@
 """Both OTLP exporters against a real backend that refuses, throttles, hangs and comes back: each batch arrives once."""
 
+import gzip
 import logging
 import threading
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsPartialSuccess, ExportLogsServiceResponse
 
 from build_backend import FAST, Backend, Say, a_backend, a_pair, counted, retry_info, stopped
 from build_collect import some_logs
@@ -134,6 +136,40 @@ def test_a_backend_that_hangs_and_comes_back_gets_it(backend: Backend, by: str) 
     stopped(sender)
     assert backend.bodies() == ["a"]
     assert len(backend.seen) == 2
+
+
+def test_a_partial_success_is_counted_on_both_sides_and_not_sent_again(backend: Backend, by: str) -> None:
+    """What the backend rejected is failed, the rest is sent."""
+    partial = ExportLogsPartialSuccess(rejected_log_records=1, error_message="too old")
+    headers = (("Content-Type", "application/x-protobuf"),)
+    backend.answers = [Say(200, headers, ExportLogsServiceResponse(partial_success=partial).SerializeToString())]
+    sender = a_sender(by, backend)
+    sender.consume(some_logs("a", "b", "c"))
+    stopped(sender)
+    assert (counted(sender, "sent"), counted(sender, "send_failed"), len(backend.seen)) == (2, 1, 1)
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(backend: Backend) -> None:
+    """16 MiB of zeros in an error, plain or as a gzip bomb, cost neither the thread nor the next request."""
+    zeros = b"\0" * (16 << 20)
+    backend.answers = [Say(400, (), zeros), Say(400, (("Content-Encoding", "gzip"),), gzip.compress(zeros))]
+    sender = a_sender("http", backend, sending_queue={"num_consumers": 1})
+    for name in "abc":
+        sender.consume(some_logs(name))
+    backend.wait(lambda: len(backend.kept) == 1)
+    stopped(sender)
+    assert backend.bodies() == ["c"]
+
+
+@pytest.mark.parametrize("value", ["a\nb", "\u20ac"])
+def test_a_header_that_cannot_be_sent_is_given_up_and_counted(backend: Backend, by: str, value: str) -> None:
+    """No thread ends of it, and nothing is lost without a word."""
+    sender = a_sender(by, backend, headers={"x-own": value})
+    sender.consume(some_logs("a"))
+    backend.wait(lambda: counted(sender, "send_failed") == 1)
+    assert not sender.health().ok
+    assert counted(sender, "queue_size") == 0
+    stopped(sender)
 
 
 def test_redirects_are_not_followed(backend: Backend) -> None:

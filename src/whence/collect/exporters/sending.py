@@ -157,10 +157,9 @@ class Sender:
         while entries := queue.take(self._terms.queue.batch):
             try:
                 self._send(queue, entries)
-            except Exception as trouble:
-                self._host.log.exception("%s: trouble while sending", self._host.id)
+            except Exception as trouble:  # the thread must go on; what it had stays in the queue, and on disk
+                self._host.log.exception("%s: trouble of its own", self._host.id)
                 _tell(entries, trouble)
-                queue.done(entries)
 
     def _send(self, queue: Queue, entries: list[Entry]) -> None:
         items = sum(entry.items for entry in entries)
@@ -217,6 +216,9 @@ class Sender:
             self._in_flight += 1
         try:
             return self._transport.send(request, timeout)
+        except Exception as trouble:
+            self._host.log.exception("%s cannot send", self._host.id)
+            return GivenUp(f"cannot send: {trouble!r}")
         finally:
             with self._changed:
                 self._in_flight -= 1
