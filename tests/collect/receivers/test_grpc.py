@@ -12,7 +12,7 @@ import pytest
 
 from build_receivers import Called, Running, called, certificate, receiving
 from build_requests import MESSAGES, everything
-from build_walk import environment
+from build_walk import environment, until
 
 MIB = 1 << 20
 
@@ -143,6 +143,7 @@ def test_a_unix_socket(tmp_path: Path) -> None:
 def test_what_is_inside_at_the_end_gets_its_answer(tmp_path: Path) -> None:
     """A stop waits for the pipelines; afterwards no thread of the receiver is left."""
     answers: list[Called] = []
+    before = set(threading.enumerate())
     with receiving(tmp_path) as running:
         running.sink.gate.clear()
         sending = threading.Thread(target=lambda: answers.append(running.call("logs", _request("logs"))))
@@ -151,6 +152,7 @@ def test_what_is_inside_at_the_end_gets_its_answer(tmp_path: Path) -> None:
         threading.Timer(0.3, running.sink.gate.set).start()
     sending.join(60)
     assert [answer.code for answer in answers] == ["OK"]
+    until(lambda: not [one for one in set(threading.enumerate()) - before if one.name.startswith("otlp ")])
 
 
 def test_harmed_requests_are_the_clients_fault(shared: Running) -> None:

@@ -44,6 +44,7 @@ class GRPCListener:
         self._budget = budget
         self._auth: ServerAuth | None = server_auth(host, settings.auth)
         self._server: grpc.Server | None = None
+        self._pool: ThreadPoolExecutor | None = None
         self.port = 0
         """Where it listens, also where port 0 was asked for."""
 
@@ -56,6 +57,7 @@ class GRPCListener:
                 self._host.id, settings.endpoint,
             )  # fmt: skip
         pool = ThreadPoolExecutor(WORKERS, thread_name_prefix=f"{self._host.id} grpc")
+        self._pool = pool
         server = grpc.server(pool, options=_options(settings, shared=self._host.processes > 1))
         for signal, service in SERVICES.items():
             method = grpc.unary_unary_rpc_method_handler(self._export(signal))
@@ -78,6 +80,8 @@ class GRPCListener:
         if self._server is not None:
             seconds = max(deadline - self._host.monotonic(), 0.1)
             self._server.stop(seconds).wait(seconds + 1.0)
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)  # the library leaves it running
 
     def _export(self, signal: Signal) -> Call:
         def export(data: bytes, context: grpc.ServicerContext) -> bytes:
