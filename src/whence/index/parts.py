@@ -4,8 +4,9 @@ The law: what was decoded once is not decoded again while this lives. A row's nu
 lines, stays the same from its first sight in the tail to the sealed sidecar.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -43,7 +44,8 @@ class Identity(NamedTuple):
 class Part:
     """One segment: its sidecar, if it has one, and the columns of what the sidecar does not cover, block by block.
 
-    A block is a row group of the sidecar, or behind those a batch of the tail.
+    A block is a row group of the sidecar, or behind those a batch of the tail. What a part says stays as it is while it lives:
+    when more was written, another takes its place, so that answers which are under way are of one moment.
     """
 
     segment: Segment
@@ -54,6 +56,7 @@ class Part:
     seen: tuple[int, int] | None = None
     _file: pq.ParquetFile | None = None
     _terms: Terms | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def path(self) -> Path:
@@ -95,10 +98,6 @@ class Part:
             self._terms = Terms(found[1])
         return self._file, self._terms
 
-    def forget(self) -> None:
-        """Take note of a new sidecar: what was open is another file now."""
-        self._file = self._terms = None
-
     def firsts(self) -> list[int]:
         """The number of each block's first row, and behind the last one the number of rows."""
         ends = [*range(0, self.covered, ROWS_AT_ONCE), self.covered] if self.covered else [0]
@@ -128,7 +127,9 @@ class Part:
         tables = []
         groups = [number for number in numbers if number < count]
         if groups:
-            tables.append(self.opened()[0].read_row_groups(groups, columns=list(columns)).select(list(columns)))
+            with self._lock:  # a Parquet file's reader is one thread's at a time
+                found = self.opened()[0].read_row_groups(groups, columns=list(columns))
+            tables.append(found.select(list(columns)))
         tables += [
             pa.Table.from_batches([self.tail[number - count].select(list(columns))])
             for number in numbers
@@ -165,8 +166,7 @@ class Parts:
         self.parts = [self._part(segment, known.get(segment.stem)) for segment in segments]
         if self.keep:
             self._build()
-        for part in self.parts:
-            _read_on(part)
+        self.parts = [_read_on(part) for part in self.parts]
         return before != [part.key for part in self.parts]
 
     def problems(self) -> list[Problem]:
@@ -215,28 +215,33 @@ class Parts:
             )
         }
         processes = None if total >= _MUCH and len(due) > 1 else 1
-        for stem, note in build_all([part.segment for part in due.values()], processes).items():
-            part = due[stem]
-            if note:
-                part.note, part.seen, part.tail = note, _stamp(part.segment), []
-                part.reading = Reading(part.segment, note.bytes, note.found())
-                part.forget()
+        built = build_all([part.segment for part in due.values()], processes)
+        self.parts = [_with_note(part, note) if (note := built.get(part.segment.stem)) else part for part in self.parts]
 
 
-def _read_on(part: Part) -> None:
-    """Decode what was written behind what is known already."""
-    if part.note and part.note.sealed:
-        return
-    if part.note and part.source is not None:
-        return  # a file of another writer is covered as a whole
+def _with_note(part: Part, note: Note) -> Part:
+    """The part with a new sidecar. Whoever still reads the former one goes on with that."""
+    reading = Reading(part.segment, note.bytes, note.found())
+    return Part(part.segment, note, reading, [], part.source, _stamp(part.segment))
+
+
+def _read_on(part: Part) -> Part:
+    """The part with what was written behind what is known already, decoded."""
+    if part.note and (part.note.sealed or part.source is not None):
+        return part  # nothing follows, or a file of another writer, which is covered as a whole
     if part.source is not None and part.reading.end:
-        return
+        return part
     part.reading.segment = part.segment
     part.reading.problems = [problem for problem in part.reading.problems if problem.kind != "tail"]
-    for batch in part.reading.batches():
-        part.tail.append(batch)
-        while len(part.tail) > 1 and len(part.tail[-2]) + len(part.tail[-1]) <= ROWS_AT_ONCE:
-            part.tail[-2:] = [joined(part.tail[-2:])]
+    more = list(part.reading.batches())
+    if not more:
+        return part
+    tail = list(part.tail)
+    for batch in more:
+        tail.append(batch)
+        while len(tail) > 1 and len(tail[-2]) + len(tail[-1]) <= ROWS_AT_ONCE:
+            tail[-2:] = [joined(tail[-2:])]
+    return replace(part, tail=tail)
 
 
 def _is_done(part: Part) -> bool:

@@ -7,6 +7,7 @@ twice counts once, and rows come in the order of time, id and place.
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -110,10 +111,13 @@ class Blocks:
         of = self.parts[part]
         key = (of.identity, number, self.firsts[part][number + 1])
         table = self._read.pop(key, None)
-        self._read[key] = of.block(number, READ) if table is None else table
+        if table is None:
+            table = of.block(number, READ)
+        self._read[key] = table
         while len(self._read) > self._kept:
-            self._read.popitem(last=False)
-        return self._read[key]
+            with suppress(KeyError):  # another thread was quicker
+                self._read.popitem(last=False)
+        return table
 
     def take(self, part: Numbers, row: Numbers) -> pa.RecordBatch:
         """The rows at these places, in the order given, with the columns of `READ`."""
