@@ -41,8 +41,6 @@ def _kind(
 
 BUILT_IN: Final[tuple[Kind, ...]] = (
     _kind("receiver", "otlp", ALL, "OTLP over gRPC and HTTP (protobuf and JSON)"),
-    _kind("receiver", "otlp_json_file", ALL, "OTLP JSON files, followed or read whole", ("otlpjsonfile",)),
-    _kind("receiver", "filelog", LOGS, "log files, a JSON object or text a line", ("file_log",)),
     _kind("processor", "memory_limiter", ALL, "refuses while the process holds too much memory"),
     _kind("processor", "batch", ALL, "puts requests together in the exporters' queues, never acknowledging early"),
     _kind("processor", "filter", ALL, "drops what matches, in whence's filter language or OTTL conditions"),
@@ -54,10 +52,8 @@ BUILT_IN: Final[tuple[Kind, ...]] = (
     _kind("processor", "probabilistic_sampler", LOGS | TRACES, "keeps a share of traces or logs"),
     _kind("processor", "tail_sampling", TRACES, "keeps whole traces by what happened in them"),
     _kind("exporter", "whence", ALL, "the archive: acknowledged when it is on the device"),
-    _kind("exporter", "file", ALL, "the archive, configured as the Collector's file exporter; never truncates"),
     _kind("exporter", "otlp_grpc", ALL, "OTLP over gRPC to any backend", ("otlp",)),
     _kind("exporter", "otlp_http", ALL, "OTLP over HTTP to any backend", ("otlphttp",)),
-    _kind("exporter", "webhook", LOGS | TRACES, "posts events that match, signed"),
     _kind("exporter", "debug", ALL, "shows what passes on standard error", ("logging",)),
     _kind("exporter", "nop", ALL, "takes everything and keeps nothing"),
     _kind("connector", "forward", ALL, "the end of some pipelines and the beginning of others", module="forward"),
