@@ -154,7 +154,7 @@ class HTTPServer(Settings):
     response_headers: dict[str, str] = {}
     compression_algorithms: tuple[str, ...] = ("", "gzip", "zstd", "zlib", "deflate")
     read_timeout: Duration = 0.0
-    read_header_timeout: Duration = noted(60.0, "a client may take as long as it likes for its first line")
+    read_header_timeout: Duration = 60.0
     write_timeout: Duration = noted(30.0, "answers are small and are handed to the system at once")
     idle_timeout: Duration = 60.0
     keep_alives_enabled: bool = noted(True, "connections are kept open for idle_timeout")

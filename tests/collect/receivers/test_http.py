@@ -293,10 +293,10 @@ def test_a_slow_client_harms_nobody(shared: Running) -> None:
 
 
 def test_a_body_that_stops_coming_is_not_waited_for(tmp_path: Path) -> None:
-    """408, and the connection ends: what comes late is no request."""
+    """503, and the connection ends: what comes late is no request."""
     with receiving(tmp_path, {"read_timeout": "100ms"}) as running:
         head = b"POST /v1/logs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{"
-        assert talk(running.http, head).startswith(b"HTTP/1.1 408")
+        assert talk(running.http, head).startswith(b"HTTP/1.1 503")
 
 
 def test_only_who_has_the_token_comes_in(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ class OTLPReceiver:
     def stop(self, deadline: float) -> None:
         """Take nothing more, and answer what is inside."""
         for one in self._listeners:
+            one.close(deadline)  # both at once: a sender must not find one open while the other drains
+        for one in self._listeners:
             one.stop(deadline)
         self._started = False
 

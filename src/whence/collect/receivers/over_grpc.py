@@ -4,6 +4,7 @@ The law: no message is parsed here; what the library refuses by itself (a messag
 RetryInfo, as OTLP wants it. Source: OTLP specification 1.11, "OTLP/gRPC".
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -44,6 +45,7 @@ class GRPCListener:
         self._budget = budget
         self._auth: ServerAuth | None = server_auth(host, settings.auth)
         self._server: grpc.Server | None = None
+        self._ended: threading.Event | None = None
         self._pool: ThreadPoolExecutor | None = None
         self.port = 0
         """Where it listens, also where port 0 was asked for."""
@@ -75,11 +77,16 @@ class GRPCListener:
         server.start()
         self._server = server
 
-    def stop(self, deadline: float) -> None:
+    def close(self, deadline: float) -> None:
         """Take nothing more; what is inside gets its answer until the deadline."""
-        if self._server is not None:
-            seconds = max(deadline - self._host.monotonic(), 0.1)
-            self._server.stop(seconds).wait(seconds + 1.0)
+        if self._server is not None and self._ended is None:
+            self._ended = self._server.stop(max(deadline - self._host.monotonic(), 0.1))
+
+    def stop(self, deadline: float) -> None:
+        """Close, and wait for what is inside."""
+        self.close(deadline)
+        if self._ended is not None:
+            self._ended.wait(max(deadline - self._host.monotonic(), 0.1) + 1.0)
         if self._pool is not None:
             self._pool.shutdown(wait=False)  # the library leaves it running
 

@@ -19,10 +19,11 @@ import uvicorn
 from whence.collect.auth import ServerAuth, Unauthenticated, server_auth
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Consumer, Host
-from whence.collect.receivers.answer import OVERLOADED, PATHS, encoding_of, hand_in, several
+from whence.collect.receivers.answer import OVERLOADED, PATHS, RETRY, encoding_of, hand_in, several
 from whence.collect.receivers.bodies import Budget, TooLarge, inflate
+from whence.collect.receivers.connection import connection
 from whence.collect.receivers.listening import is_loopback, listen, server_context
-from whence.collect.receivers.status import Failure, failure, success
+from whence.collect.receivers.status import TYPES, Failure, failure, success
 from whence.collect.settings import HTTPServer
 from whence.errors import ConfigError, DataError, StorageError
 from whence.otlp.wire import Encoding, Signal
@@ -33,8 +34,9 @@ _READ_ON: Final = 1 << 30
 """Bytes that are read of a body nobody wants, so that its sender hears why."""
 _PATIENCE: Final = 30.0
 """Seconds between two pieces of a body."""
+_WHOLE: Final = 300.0
+"""Seconds for a whole body, where `read_timeout` does not say: a byte now and then keeps its patience for ever."""
 _START: Final = 10.0
-_TYPES: Final[dict[Encoding, bytes]] = {"protobuf": b"application/x-protobuf", "json": b"application/json"}
 _HEADERS: Final = "content-type, content-encoding, authorization"
 
 Message = dict[str, Any]
@@ -89,7 +91,7 @@ class HTTPListener:
             self.port = sockets[0].getsockname()[1]
         config = uvicorn.Config(
             self._serve, interface="asgi3", proxy_headers=False, lifespan="off", ws="none", server_header=False,
-            log_config=None, log_level="critical", access_log=False,
+            log_config=None, log_level="critical", access_log=False, http=connection(settings.read_header_timeout),
             timeout_keep_alive=int(settings.idle_timeout) or 60, timeout_graceful_shutdown=None,
         )  # fmt: skip
         config.load()
@@ -105,12 +107,17 @@ class HTTPListener:
                 raise StorageError(f"cannot serve OTLP over HTTP at {settings.endpoint}: the server did not start")
             time.sleep(0.005)
 
-    def stop(self, deadline: float) -> None:
+    def close(self, deadline: float) -> None:
         """Take nothing more; what is inside gets its answer until the deadline."""
+        if self._server is not None:
+            self._server.config.timeout_graceful_shutdown = max(1, int(deadline - self._host.monotonic()))
+            self._server.should_exit = True
+
+    def stop(self, deadline: float) -> None:
+        """Close, and wait for what is inside."""
+        self.close(deadline)
         if self._server is None or self._thread is None:
             return
-        self._server.config.timeout_graceful_shutdown = max(1, int(deadline - self._host.monotonic()))
-        self._server.should_exit = True
         self._thread.join(max(deadline - self._host.monotonic(), 0.1) + 1.0)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -118,7 +125,7 @@ class HTTPListener:
         if scope["type"] != "http":
             return
         given = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
-        headers = dict(given)
+        headers = {name: ", ".join(values) for name, values in several(given).items()}  # none hides another
         encoding = encoding_of(headers.get("content-type", "")) or "json"
         cors = self._cors(headers)
         preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
@@ -133,7 +140,7 @@ class HTTPListener:
         outcome = refusal or await self._outcome(signal, encoding, headers, metadata, receive)
         self._host.telemetry.count("otelcol_receiver_requests", receiver=self._host.id, transport="http",
                                    outcome="success" if isinstance(outcome, Receipt) else "failure")  # fmt: skip
-        said = [(b"content-type", _TYPES[encoding]), *cors]
+        said = [(b"content-type", TYPES[encoding]), *cors]
         said += [(name.lower().encode(), value.encode()) for name, value in self._settings.response_headers.items()]
         if isinstance(outcome, Receipt):
             await _answer(send, 200, success(signal, outcome, encoding), said)
@@ -144,7 +151,7 @@ class HTTPListener:
             said.append((b"allow", b"POST"))
         if outcome.http == 401:
             said.append((b"www-authenticate", outcome.challenge.encode("latin-1", "replace")))
-        if outcome.http == 408 or "expect" in headers:
+        if outcome.closes or "expect" in headers:
             said.append((b"connection", b"close"))  # what is still to come of the body is no request
         await _answer(send, outcome.http, failure(outcome, encoding), said)
 
@@ -193,11 +200,12 @@ class HTTPListener:
             await _drain(receive, headers)
             return too_large
         size = 0
+        end = time.monotonic() + (self._settings.read_timeout or _WHOLE)
         while True:
             try:
-                message = await asyncio.wait_for(receive(), self._settings.read_timeout or _PATIENCE)
-            except TimeoutError:
-                return Failure(408, "cannot read the request: its body stopped coming")
+                message = await asyncio.wait_for(receive(), min(_PATIENCE, end - time.monotonic()))
+            except TimeoutError:  # not 408, after which OTLP's clients must not send it again
+                return Failure(503, "cannot read the request: its body came too slowly", RETRY, closes=True)
             if message["type"] == "http.disconnect":
                 return Failure(400, "the client went away")
             piece = message.get("body", b"")

@@ -25,6 +25,8 @@ _RESPONSES: Final[dict[Signal, tuple[Any, str, str]]] = {
     "logs": (ExportLogsServiceResponse, "rejected_log_records", "rejectedLogRecords"),
     "metrics": (ExportMetricsServiceResponse, "rejected_data_points", "rejectedDataPoints"),
 }
+TYPES: Final[dict[Encoding, bytes]] = {"protobuf": b"application/x-protobuf", "json": b"application/json"}
+"""Content types of answers."""
 _LONGEST: Final = 4_096
 """Characters of a message: an answer must stay below 4 MiB whatever is in it."""
 _TRAILER: Final = 800
@@ -32,7 +34,7 @@ _TRAILER: Final = 800
 _NAMES: Final = {
     400: Code.INVALID_ARGUMENT, 401: Code.UNAUTHENTICATED, 403: Code.PERMISSION_DENIED, 404: Code.NOT_FOUND,
     405: Code.UNIMPLEMENTED, 413: Code.RESOURCE_EXHAUSTED, 415: Code.INVALID_ARGUMENT, 429: Code.UNAVAILABLE,
-    408: Code.DEADLINE_EXCEEDED, 503: Code.UNAVAILABLE,
+    503: Code.UNAVAILABLE,
 }  # fmt: skip
 
 
@@ -44,6 +46,8 @@ class Failure(NamedTuple):
     retry_after: float | None = None
     challenge: str = "Bearer"
     """With 401: how to say who one is."""
+    closes: bool = False
+    """Whether the connection is of no more use."""
 
     def shortened(self) -> "Failure":
         """With a message that fits into the trailers of a gRPC answer, which clients limit to 8 KiB."""
