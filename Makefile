@@ -22,10 +22,19 @@ $(VENV)/.dev: $(VENV)/.light
 	@$(PIP) install -c constraints.txt -r requirements-dev.txt -e '.[all]'
 	@touch $@
 
+# Clients of others that tests send with: the official JavaScript exporters, and rotel where there is a wheel for this machine.
+# Without npm, or without the wheel, those tests are skipped.
+CLIENTS := tests/walk/clients
+$(VENV)/.clients: $(CLIENTS)/package-lock.json $(VENV)/.dev
+	@if command -v npm >/dev/null; then echo "installing the JavaScript exporters for the tests"; \
+	  npm ci --prefix $(CLIENTS) --ignore-scripts --loglevel=error >/dev/null; fi
+	@$(PIP) install --only-binary :all: rotel==0.0.1a15 2>/dev/null || echo "rotel has no wheel for this machine: its tests are skipped"
+	@touch $@
+
 demo: $(VENV)/.light  ## record a simulation with a mystery in it, and ask why
 	@$(BIN)/whence demo
 
-test: $(VENV)/.dev  ## everything CI runs
+test: $(VENV)/.dev $(VENV)/.clients  ## everything CI runs
 	@$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/.dev  ## ruff, mypy strict, house tests
@@ -57,4 +66,4 @@ lock:            ## write constraints.txt anew from what the ranges resolve to t
 	@rm -rf $(VENV)/lock
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS)/node_modules build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
