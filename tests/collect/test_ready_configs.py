@@ -6,6 +6,9 @@ A component that this installation has not got is taken for one with any setting
 import configparser
 import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -232,3 +235,13 @@ def test_the_readme_of_deploy_names_every_file() -> None:
     for file in DEPLOY.rglob("*"):
         if file.is_file() and file.name != "README.md":
             assert str(file.relative_to(DEPLOY)) in told
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
+    """Its own check, with programs that are there in the place of those that are not installed here."""
+    unit = tmp_path / "whence.service"
+    unit.write_text((DEPLOY / "whence.service").read_text().replace("/usr/local/bin/whence", sys.executable))
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60, check=False)
+    about = [line for line in done.stderr.splitlines() if unit.name in line]
+    assert (done.returncode, about) == (0, []), done.stderr
