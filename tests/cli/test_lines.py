@@ -1,12 +1,11 @@
 """An event told in one line: what changed, how long, since when."""
 
 import pytest
-import typer
 
 from whence.cli.lines import change_of, clock_text, duration_text, elapsed_text, story_of
-from whence.cli.options import parse_duration, parse_moment, parse_severity, parse_turns
 from whence.event.kinds import Severity
 from whence.event.model import Event
+from whence.filter.selection import OptionError, parse_duration, parse_moment, parse_severity, parse_turns
 
 SECOND = 1_000_000_000
 
@@ -77,7 +76,7 @@ def test_what_options_say_is_understood() -> None:
 )
 def test_what_cannot_be_understood_is_a_wrong_usage(parse: object, text: str) -> None:
     """And the message quotes it."""
-    with pytest.raises(typer.BadParameter, match="expected"):
+    with pytest.raises(OptionError, match="expected"):
         parse(text)  # type: ignore[operator]
-    with pytest.raises(typer.BadParameter, match="yesterday"):
+    with pytest.raises(OptionError, match="yesterday"):
         parse_moment("yesterday", now=0)

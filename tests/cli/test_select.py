@@ -5,14 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 
 from build import START, an_archive, an_event
 from build_cli import Ask
-from whence.cli.select import selection
 from whence.event.kinds import Severity
 from whence.filter.parse import parse
 from whence.filter.printer import to_text
+from whence.filter.selection import OptionError, selection
 from whence.filter.tree import Everything
 
 NOW = 1_800_000_000_000_000_000
@@ -57,7 +56,7 @@ def test_times_and_turns_beyond_what_events_can_have_are_brought_to_the_edge() -
 
 def test_a_text_that_no_event_can_have_is_a_wrong_usage() -> None:
     """Half a character, as a shell passes on what is no UTF-8."""
-    with pytest.raises(typer.BadParameter, match="UTF-8"):
+    with pytest.raises(OptionError, match="UTF-8"):
         selection(agent=["\udcff"], now=NOW)
 
 

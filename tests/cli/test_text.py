@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from whence.causality.chains import downstream, upstream
 from whence.causality.checks import check
+from whence.causality.flat import chain_json
 from whence.causality.graph import Graph
-from whence.cli.chain_lines import chain_json, chain_lines, tie_line
+from whence.cli.chain_lines import chain_lines, tie_line
 from whence.cli.check import finding_json, finding_line
 from whence.cli.correlations import _cells as correlation_cells
 from whence.cli.errors import group_json, group_lines

@@ -329,13 +329,14 @@ def _note(seen: Seen, group: str, file: str) -> None:
 class Archive:
     """An archive to read: a directory, or a single file of OTLP JSON lines. Cheap to make; each call looks anew."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises NotFoundError where there is nothing."""
+    def __init__(self, directory: Path, *, awaited: bool = False) -> None:
+        """`awaited`: a directory that is still to come is an archive with nothing in it. Otherwise raises NotFoundError."""
         path = Path(directory).expanduser()
-        if not path.exists():
+        if not path.exists() and not awaited:
             raise NotFoundError(f"cannot read the archive {directory}: there is no such directory or file")
-        self.directory = path if path.is_dir() else path.parent
-        self._only = None if path.is_dir() else path.name
+        is_file = path.exists() and not path.is_dir()
+        self.directory = path.parent if is_file else path
+        self._only = path.name if is_file else None
         self.problems: list[Problem] = []
         """What `lines` and `events` had to skip, each once, as far as they were read."""
         self._known: dict[str, Segment] = {}

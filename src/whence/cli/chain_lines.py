@@ -4,14 +4,13 @@ The law: pure. A recorded cause is drawn with a solid arrow, a guess with a dash
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from whence.causality.chains import Chain, Hop
 from whence.causality.graph import Basis, Tie
 from whence.cli.lines import Origins, elapsed_text, lane_of, mark_of, story_of, style_of
 from whence.cli.screen import Screen
 from whence.cli.text import cut, pad, safe, width_of
-from whence.event.flat import to_flat
 from whence.event.model import Event
 
 SOLID: Final = "─▶"
@@ -94,29 +93,3 @@ def tie_line(tie: Tie, event: Event | None, screen: Screen) -> str:
     guess = "" if tie.basis is Basis.RECORDED else f"  (inferred: {_WORDS[tie.basis]})"
     type = screen.paint(safe(event.type) or f"({event.signal})", style_of(event))
     return f"  {arrow} {safe(tie.id)}  {type}  {cut(story_of(event), 80)}{guess}".rstrip()
-
-
-def tie_json(tie: Tie) -> dict[str, Any]:
-    """An edge in JSON: `{"id", "basis", "recorded"}`."""
-    return {"id": tie.id, "basis": tie.basis.value, "recorded": tie.basis is Basis.RECORDED}
-
-
-def chain_json(chain: Chain, events: Mapping[str, Event]) -> dict[str, Any]:
-    """The chain as one JSON object; each hop has its event in flat form."""
-    return {
-        "id": chain.event_id,
-        "direction": chain.direction,
-        "cut": chain.cut,
-        "cycles": chain.cycles,
-        "hops": [
-            {
-                "id": hop.id,
-                "depth": hop.depth,
-                "causes": [tie_json(tie) for tie in hop.causes],
-                "missing": hop.missing,
-                "beyond": hop.beyond,
-                "event": to_flat(events[hop.id]),
-            }
-            for hop in chain.hops
-        ],
-    }

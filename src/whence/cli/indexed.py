@@ -9,9 +9,9 @@ from typing import Final
 from whence.causality.graph import Graph
 from whence.cli.lines import Origins, Row, Tell, Times, Told
 from whence.cli.past import Past
-from whence.cli.select import joined
 from whence.event.model import Event
 from whence.filter.match import matcher
+from whence.filter.selection import joined
 from whence.filter.tree import Compare, Exists, Filter, Matches, Negation
 from whence.filter.tree import Path as FieldPath
 from whence.index import summaries

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from whence.cli.lines import Origins, Told, clock_text, duration_text, row_of
-from whence.cli.live import live_groups, run_state
 from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption, RunOption
 from whence.cli.output import screen, write, write_json
 from whence.cli.reading import close, open_reading
@@ -18,6 +17,7 @@ from whence.errors import NotFoundError
 from whence.event.flat import to_flat
 from whence.index.endings import Ending
 from whence.index.histories import RunHistory, State, history_json
+from whence.index.live import live_groups, run_state
 
 
 def last(

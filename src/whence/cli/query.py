@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
-import orjson
 import typer
 
 from whence.cli.columns import in_columns
@@ -17,16 +16,13 @@ from whence.cli.output import screen, write, write_json
 from whence.cli.reading import finish
 from whence.cli.screen import Screen
 from whence.cli.text import safe, to_json
-from whence.event.flat import format_time, plain, to_flat
-from whence.event.kinds import Severity
+from whence.event.flat import plain, to_flat
 from whence.filter.names import Kind
 from whence.filter.parse import parse_query
 from whence.filter.tree import Head
 from whence.index.answers import Answers
 from whence.index.answers import open as open_answers
-from whence.index.rows import Rows
-
-_SEVERITIES: Final = {severity.value: severity.name for severity in Severity}
+from whence.index.rows import Rows, cell
 
 
 def query(
@@ -89,21 +85,13 @@ def _json_value(value: Any) -> Any:
 def _shown(rows: Iterable[tuple[Any, ...]], kinds: Sequence[Kind], *, json: bool) -> Iterator[tuple[Any, ...]]:
     """The values as people and programs know them: times as text, severities by name, JSON as what it says."""
     for row in rows:
-        yield tuple(_value(value, kind, json=json) for value, kind in zip(row, kinds, strict=True))
+        yield tuple((cell if json else _value)(value, kind) for value, kind in zip(row, kinds, strict=True))
 
 
-def _value(value: Any, kind: Kind, *, json: bool) -> Any:
-    if value is None:
-        return None
-    if kind is Kind.TIME:
-        return format_time(int(value)) if json else clock_text(int(value))
-    if kind is Kind.DURATION:
-        return value if json else duration_text(round(value))
-    if kind is Kind.SEVERITY:
-        return _SEVERITIES.get(value, value)
-    if kind in (Kind.ANY, Kind.MAP) and isinstance(value, str):
-        return orjson.loads(value)
-    return plain(value)
+def _value(value: Any, kind: Kind) -> Any:
+    if value is not None and kind is Kind.TIME:
+        return clock_text(int(value))
+    return duration_text(round(value)) if value is not None and kind is Kind.DURATION else cell(value, kind)
 
 
 def _tell_table(names: list[str], rows: Iterable[tuple[Any, ...]], there: Screen, *, json: bool) -> None:

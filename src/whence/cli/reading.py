@@ -11,7 +11,6 @@ from typing import Final, Protocol
 
 from whence.archive.reader import Archive
 from whence.cli.lines import Tell, Told
-from whence.cli.live import live_segments
 from whence.cli.output import note
 from whence.cli.past import Past
 from whence.cli.scan import Scan
@@ -22,6 +21,7 @@ from whence.index.correlations import Correlations
 from whence.index.endings import Ending
 from whence.index.error_groups import ErrorGroups
 from whence.index.histories import RunHistory
+from whence.index.live import live_segments
 from whence.index.statistics import Statistics
 
 INDEXED_BYTES: Final = 1 << 20

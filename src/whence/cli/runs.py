@@ -2,13 +2,13 @@
 
 from whence.cli.columns import in_columns
 from whence.cli.lines import clock_text, duration_text
-from whence.cli.live import live_groups, run_state
 from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption
 from whence.cli.output import screen, write, write_json
 from whence.cli.reading import close, open_reading
 from whence.cli.screen import Screen, Style
 from whence.cli.text import safe
 from whence.index.histories import RunHistory, State, history_json
+from whence.index.live import live_groups, run_state
 
 STYLES: dict[State, Style] = {"running": "good", "finished": "dim", "crashed": "error", "unknown": "dim"}
 _HEAD = ("run", "name", "start (UTC)", "lasted", "events", "errors", "state")

@@ -1,7 +1,8 @@
 """`whence show`: one event whole, with its causes and effects one hop away."""
 
+from whence.causality.flat import tie_json
 from whence.causality.graph import Follow
-from whence.cli.chain_lines import tie_json, tie_line
+from whence.cli.chain_lines import tie_line
 from whence.cli.lines import whole
 from whence.cli.options import ARCHIVE, ArchiveOption, IdArgument, JsonOption, RunOption
 from whence.cli.output import screen, write, write_json

@@ -14,13 +14,13 @@ from whence.archive.recovery import Repair, recover
 from whence.archive.scan import Problem
 from whence.archive.verify import Report
 from whence.archive.verify import verify as verify_seals
-from whence.cli.live import live_segments
 from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption
 from whence.cli.output import note, progress, screen, write, write_json
 from whence.cli.screen import Screen
 from whence.cli.text import safe
 from whence.errors import DataError
 from whence.index.background import begin_build
+from whence.index.live import live_segments
 
 EncryptOption = Annotated[
     list[str] | None,

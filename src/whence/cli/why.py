@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from whence.causality.chains import Chain, downstream, upstream
+from whence.causality.flat import chain_json
 from whence.causality.graph import Follow
-from whence.cli.chain_lines import chain_json, chain_lines
+from whence.cli.chain_lines import chain_lines
 from whence.cli.options import ARCHIVE, ArchiveOption, IdArgument, JsonOption, RunOption
 from whence.cli.output import screen, write, write_json
 from whence.cli.past import Past, pick_event

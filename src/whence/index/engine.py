@@ -105,13 +105,15 @@ class Clock:
 class Engine:
     """Answers about one archive. Each question looks anew at what was written since; safe to ask from several threads."""
 
-    def __init__(self, path: Path, *, keep: bool | None = None, worthwhile: int = WORTHWHILE) -> None:
+    def __init__(
+        self, path: Path, *, keep: bool | None = None, worthwhile: int = WORTHWHILE, awaited: bool = False
+    ) -> None:
         """`keep`: whether sidecars are written beside the segments; by default for a directory, not for a single file.
 
-        Raises NotFoundError where there is no archive.
+        `awaited`: a directory that is still to come has nothing in it. Otherwise raises NotFoundError where there is no archive.
         """
-        self.archive = Archive(path)
-        self.parts = Parts(self.archive, keep=Path(path).is_dir() if keep is None else keep, worthwhile=worthwhile)
+        self.archive = Archive(path, awaited=awaited)
+        self.parts = Parts(self.archive, keep=not Path(path).is_file() if keep is None else keep, worthwhile=worthwhile)
         self.lock = threading.RLock()
         """Held while the graph is walked or grows."""
         self._scanner = open_scanner()
