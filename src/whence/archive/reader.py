@@ -253,7 +253,8 @@ class Listing:
             began = time.time_ns()
             self._segments, self._folders = _listed(self._root, self._only)
             # The clock of files is coarse: what came just behind a listing may not change the folder's time again.
-            self._settled = all(changed < began - _COARSE for changed in self._folders.values())
+            times = self._folders.values()
+            self._settled = bool(times) and all(changed < began - _COARSE for changed in times)
         return list(self._segments)
 
 
