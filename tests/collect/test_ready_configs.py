@@ -226,7 +226,11 @@ def test_the_image_copies_what_is_there() -> None:
     assert extras and all(f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text() for extra in extras[1].split(","))
     assert json.loads(re.search(r"^ENTRYPOINT (.+)$", text, re.MULTILINE)[1]) == ["whence"]  # type: ignore[index]
     command = json.loads(re.search(r"^CMD (.+)$", text, re.MULTILINE)[1])  # type: ignore[index]
-    assert command[0] == "collect" and command[-1] in text.split("COPY collector-config")[1]
+    arguments = dict(zip(command[1::2], command[2::2], strict=True))
+    assert command[0] == "collect" and f" {arguments['--config']}\n" in text.split("COPY collector-config")[1]
+    assert {re.search(r"0\.0\.0\.0:(\d+)$", value)[1] for value in command[4::2]} <= set(  # type: ignore[index]
+        re.search(r"^EXPOSE (.+)$", text, re.MULTILINE)[1].split()  # type: ignore[index]
+    )
 
 
 def test_the_readme_of_deploy_names_every_file() -> None:
