@@ -52,7 +52,7 @@ bench-query: $(VENV)/.dev  ## print how fast an archive of 1M events answers, be
 bench-codec: $(VENV)/.dev  ## print how fast OTLP becomes lines and lines OTLP, beside protobuf's own parse
 	@$(BIN)/python -m benchmarks.codec
 
-bench-collect: $(VENV)/.dev  ## print how much OTLP the collector takes, beside rotel where it is installed
+bench-collect: $(VENV)/.dev  ## print how much OTLP the collector takes, beside the Collector and rotel where they are installed
 	@$(BIN)/python -m benchmarks.collect
 
 torture: $(VENV)/.dev  ## the long versions of the fault tests

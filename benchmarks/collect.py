@@ -1,8 +1,9 @@
-"""`make bench-collect`: how much OTLP the collector takes, each request acknowledged when it is on the device, beside rotel.
+"""`make bench-collect`: how much OTLP the collector takes, each request acknowledged when it is on the device, beside its peers.
 
 Every row is a server of its own and, in turn, the same load from another process on the same cores: so many requests in flight
-for so many seconds. CPU is the server's, all its processes together; rotel throws away what it gets (it has no file to write
-to), and is left out where it is not installed. `python -m benchmarks.collect [--seconds N] [--rotel FILE] [--json FILE]`.
+for so many seconds. CPU is the server's, all its processes together. The OpenTelemetry Collector writes the same lines by its
+file exporter, which does not sync them; rotel throws away what it gets (it has no file to write to). Each is left out where it
+is not installed. `python -m benchmarks.collect [--seconds N] [--otelcol FILE] [--rotel FILE] [--json FILE]`.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import asyncio
 import json
 import os
 import platform
+import shutil
 import signal as signals
 import socket
 import statistics
@@ -45,6 +47,18 @@ service:
   pipelines:
     traces: {{receivers: [otlp], exporters: [whence]}}
     logs: {{receivers: [otlp], exporters: [whence]}}
+"""
+_OTELCOL: Final = """
+receivers:
+  otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{http}"}}, grpc: {{endpoint: "127.0.0.1:{grpc}"}}}}}}
+exporters:
+  file/traces: {{path: {directory}/traces.jsonl}}
+  file/logs: {{path: {directory}/logs.jsonl}}
+service:
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines:
+    traces: {{receivers: [otlp], exporters: [file/traces]}}
+    logs: {{receivers: [otlp], exporters: [file/logs]}}
 """
 
 
@@ -189,6 +203,17 @@ def whence_server(processes: int = 1) -> Iterator[Server]:
 
 
 @contextmanager
+def otelcol_server(program: Path) -> Iterator[Server]:
+    """The OpenTelemetry Collector, which writes files."""
+    with tempfile.TemporaryDirectory(prefix="whence-bench-") as folder:
+        http, grpc_port = free_port(), free_port()
+        config = Path(folder, "config.yaml")
+        config.write_text(_OTELCOL.format(http=http, grpc=grpc_port, directory=folder))
+        with running([str(program), "--config", str(config)], http, grpc_port) as server:
+            yield server
+
+
+@contextmanager
 def rotel_server(agent: Path) -> Iterator[Server]:
     """rotel, which throws everything away."""
     http, grpc_port = free_port(), free_port()
@@ -248,6 +273,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The whole table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each row")
+    parser.add_argument("--otelcol", type=Path, default=_otelcol(), help="the program otelcol or otelcol-contrib")
     parser.add_argument("--rotel", type=Path, default=_rotel(), help="the program rotel-agent")
     parser.add_argument("--json", type=Path, help="write the rows here too")
     parser.add_argument(
@@ -263,8 +289,11 @@ def main(arguments: list[str] | None = None) -> None:
     servers: list[tuple[str, Any]] = [("whence", whence_server), ("whence, 2 processes", lambda: whence_server(2))]
     if given.tiny:
         given.seconds, servers = 0.5, servers[:1]
-    elif given.rotel:
-        servers.append(("rotel, thrown away", lambda: rotel_server(given.rotel)))
+    else:
+        if given.otelcol:
+            servers.append(("Collector, not synced", lambda: otelcol_server(given.otelcol)))
+        if given.rotel:
+            servers.append(("rotel, thrown away", lambda: rotel_server(given.rotel)))
     for protocol in ("http", "grpc"):
         for signal in SIGNALS[: 1 if given.tiny else 2]:
             for name, make in servers:
@@ -284,6 +313,12 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{row['cpu_s_per_million']:.2f}", f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}", str(row["failed"]),
         f"{row['memory_mib']:.0f}",
     ]  # fmt: skip
+
+
+def _otelcol() -> Path | None:
+    """The Collector, where it is installed."""
+    found = shutil.which("otelcol-contrib") or shutil.which("otelcol")
+    return Path(found) if found else None
 
 
 def _rotel() -> Path | None:
