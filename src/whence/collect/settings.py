@@ -157,7 +157,7 @@ class HTTPServer(Settings):
     read_header_timeout: Duration = 60.0
     write_timeout: Duration = noted(30.0, "answers are small and are handed to the system at once")
     idle_timeout: Duration = 60.0
-    keep_alives_enabled: bool = noted(True, "connections are kept open for idle_timeout")
+    keep_alives_enabled: bool = True
 
 
 class KeepaliveServerParameters(Settings):

@@ -57,10 +57,10 @@ def _warned(batch: Batch, receipt: Receipt) -> Receipt:
 
 def several(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     """Headers as a batch's metadata: a name may be there more than once."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for name, value in headers:
-        found[name] = (*found.get(name, ()), value)
-    return found
+        found.setdefault(name, []).append(value)
+    return {name: tuple(values) for name, values in found.items()}
 
 
 def encoding_of(content_type: str) -> Encoding | None:

@@ -5,7 +5,8 @@ The law: no body, whatever it claims, makes more than its limit; one encoding, n
 
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import Final
 
 import zstandard
@@ -27,10 +28,15 @@ class TooLarge(Exception):
     """A body is longer than it may be, before or after decompression."""
 
 
-def inflate(data: bytes, encoding: str, limit: int) -> bytes:
+class Crowded(Exception):
+    """There is no room for a body now."""
+
+
+def inflate(data: bytes, encoding: str, limit: int, room: Callable[[int], bool] = bool) -> bytes:
     """The bytes that an encoding (`gzip`, `deflate`, `zlib`, `zstd`, or none) stands for.
 
-    Raises TooLarge beyond `limit`, and DataError where they are no such data, or end in the middle.
+    `room` is asked for each piece of them before it is kept. Raises TooLarge beyond `limit`, Crowded where there is no room,
+    and DataError where they are no such data, or end in the middle.
     """
     if encoding in ("", "identity"):
         if len(data) > limit:
@@ -41,6 +47,8 @@ def inflate(data: bytes, encoding: str, limit: int) -> bytes:
         length += len(piece)
         if length > limit:
             raise TooLarge
+        if not room(len(piece)):
+            raise Crowded
         found.append(piece)
     return b"".join(found)
 
@@ -119,3 +127,37 @@ class Budget:
         """Done with so many."""
         with self._lock:
             self._taken -= size
+
+
+class Share:
+    """What one request has of a budget, given back when its block ends, whoever may still be working on it."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._lock = threading.Lock()
+        self._over = False
+        self.held = 0
+        """Bytes."""
+
+    def take(self, size: int) -> bool:
+        """Whether there was room for more."""
+        with self._lock:
+            if self._over or not self._budget.take(size, self.held):
+                return False
+            self.held += size
+            return True
+
+    def give(self, size: int) -> None:
+        """Done with so many of them."""
+        with self._lock:
+            if not self._over:
+                self.held -= size
+                self._budget.give(size)
+
+    def __enter__(self) -> "Share":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        with self._lock:
+            self._over = True
+            self._budget.give(self.held)

@@ -1,25 +1,47 @@
 """Sockets and TLS for listeners: addresses as the Collector writes them, certificates that may change while running."""
 
+import math
 import socket
 import ssl
 import stat
 import tempfile
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 from whence.collect.answers import address_of
+from whence.collect.component import Host
 from whence.collect.settings import TLSServer
 from whence.errors import ConfigError, StorageError
 
+try:
+    import resource
+except ImportError:  # where the system has none
+    resource = None  # type: ignore[assignment]
+
 _BACKLOG: Final = 1024
-_LOOPBACK: Final = ("localhost", "127.", "::1")
+_FILES: Final = 256
+"""Files that must stay possible to open, whoever connects: the archive's and the log's among them."""
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 def is_loopback(endpoint: str) -> bool:
     """Whether only this machine can reach an endpoint."""
-    return address_of(endpoint)[0].startswith(_LOOPBACK)
+    host = address_of(endpoint)[0]
+    try:
+        return host.lower() == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def most_connections(asked: int) -> int:
+    """As many as are asked for, or as many as there may be open files, some left over."""
+    if resource is None:
+        return asked
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    # Twice as many are let in as are served: the others must hear why not.
+    return asked if files == resource.RLIM_INFINITY else max(1, min(asked, (files - _FILES) // 2))
 
 
 def listen(endpoint: str, transport: str, what: str, *, shared: bool = False) -> list[socket.socket]:
@@ -123,3 +145,40 @@ def load_certificate(context: ssl.SSLContext, tls: TLSServer) -> None:
             context.load_cert_chain(file.name)
     except (OSError, ssl.SSLError) as cause:
         raise ConfigError(f"cannot use the certificate {tls.cert_file or 'cert_pem'}: {cause}") from None
+
+
+class Certificates:
+    """A listener's TLS, made anew where it is time to: by `reload_interval`, or when `client_ca_file` changed."""
+
+    def __init__(self, tls: TLSServer, host: Host) -> None:
+        """Raises ConfigError."""
+        self._tls = tls
+        self._host = host
+        self._seen = self._now()
+        self._made = host.monotonic()
+        self.context = self._current = server_context(tls)
+        """What to listen with."""
+        if tls.reload_interval or tls.client_ca_file_reload:
+            self.context.sni_callback = self._renew
+
+    def _now(self) -> tuple[int, int, int] | None:
+        """What tells one state of the authority's file from another."""
+        if not (self._tls.client_ca_file_reload and self._tls.client_ca_file):
+            return None
+        try:
+            found = Path(self._tls.client_ca_file).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _renew(self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
+        """At each handshake."""
+        now, seen = self._host.monotonic(), self._now()
+        if now - self._made >= (self._tls.reload_interval or math.inf) or seen != self._seen:
+            self._made, self._seen = now, seen
+            try:
+                self._current = server_context(self._tls)
+            except ConfigError as fault:
+                self._host.log.error("%s goes on with the certificates it has: %s", self._host.id, fault)
+        if self._current is not first:
+            connection.context = self._current

@@ -14,7 +14,7 @@ from whence.event.misfits import Misfit
 from whence.otlp.wire import Signal
 
 _IN_WORK: Final = 256 * MIB
-"""Bytes of requests, as they came, that are worked on at once; a request that is larger is worked on alone."""
+"""Bytes of requests, as they came and unpacked, that are worked on at once; one that is larger is worked on alone."""
 
 
 class Protocols(Settings):

@@ -5,33 +5,34 @@ Source: OTLP specification 1.11, "OTLP/HTTP".
 """
 
 import asyncio
-import math
-import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import uvicorn
+from pydantic import Field
 
 from whence.collect.auth import ServerAuth, Unauthenticated, server_auth
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Consumer, Host
 from whence.collect.receivers.answer import OVERLOADED, PATHS, RETRY, encoding_of, hand_in, several
-from whence.collect.receivers.bodies import Budget, TooLarge, inflate
-from whence.collect.receivers.connection import connection
-from whence.collect.receivers.listening import is_loopback, listen, server_context
+from whence.collect.receivers.bodies import Budget, Crowded, Share, TooLarge, inflate
+from whence.collect.receivers.connection import SURPLUS, Patience, connection
+from whence.collect.receivers.listening import Certificates, is_loopback, listen, most_connections
 from whence.collect.receivers.status import TYPES, Failure, failure, success
 from whence.collect.settings import HTTPServer
-from whence.errors import ConfigError, DataError, StorageError
+from whence.errors import DataError, StorageError
 from whence.otlp.wire import Encoding, Signal
 
 WORKERS: Final = 32
 """Requests that wait for pipelines at once: while one waits for the device, others are decoded."""
 _READ_ON: Final = 1 << 30
-"""Bytes that are read of a body nobody wants, so that its sender hears why."""
+"""Bytes that are read of a body that is too large, so that its sender hears why."""
+_READ_ON_STRANGER: Final = 1 << 18
+"""Bytes that are read where the head of a request was enough to refuse it, as Go has it; then the connection is closed."""
 _PATIENCE: Final = 30.0
 """Seconds between two pieces of a body."""
 _WHOLE: Final = 300.0
@@ -52,6 +53,17 @@ class HTTPSettings(HTTPServer):
     logs_url_path: str = PATHS["logs"]
     metrics_url_path: str = PATHS["metrics"]
     profiles_url_path: str = "/v1development/profiles"
+    limit_concurrency: int = Field(4096, ge=1)
+    """Connections that are served at once, in each process; uvicorn's name. Fewer where fewer files may be open."""
+
+
+class _Asked(NamedTuple):
+    """What the head of a request says of its body."""
+
+    signal: Signal
+    encoding: Encoding
+    coding: str
+    metadata: Metadata
 
 
 class HTTPListener:
@@ -69,18 +81,14 @@ class HTTPListener:
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix=f"{host.id} http")
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
-        self._context: ssl.SSLContext | None = None
-        self._refreshed = 0.0
+        self._quiet_until = 0.0
         self.port = 0
         """Where it listens, also where port 0 was asked for."""
 
     def start(self) -> None:
         """Listen. Raises ConfigError, StorageError."""
         settings = self._settings
-        context = self._context = server_context(settings.tls) if settings.tls else None
-        if context is not None and settings.tls and settings.tls.reload_interval:
-            self._refreshed = self._host.monotonic()
-            context.sni_callback = self._renew
+        certificates = Certificates(settings.tls, self._host) if settings.tls else None
         if settings.transport == "tcp" and not is_loopback(settings.endpoint) and not (self._auth or settings.tls):
             self._host.log.warning(
                 "%s listens at %s, where other machines can reach it, with neither TLS nor authentication",
@@ -91,11 +99,12 @@ class HTTPListener:
             self.port = sockets[0].getsockname()[1]
         config = uvicorn.Config(
             self._serve, interface="asgi3", proxy_headers=False, lifespan="off", ws="none", server_header=False,
-            log_config=None, log_level="critical", access_log=False, http=connection(settings.read_header_timeout),
+            log_config=None, log_level="critical", access_log=False,
+            http=connection(Patience(settings.read_header_timeout, most_connections(settings.limit_concurrency))),
             timeout_keep_alive=int(settings.idle_timeout) or 60, timeout_graceful_shutdown=None,
         )  # fmt: skip
         config.load()
-        config.ssl = context
+        config.ssl = certificates.context if certificates else None
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, args=(sockets,), name=f"{self._host.id} http", daemon=True
@@ -133,15 +142,20 @@ class HTTPListener:
             await _answer(send, 204, b"", [*cors, (b"content-length", b"0")])
             return
         signal = self._paths.get(scope["path"], "traces")
-        refusal = self._refusal(scope, headers)
-        if refusal is not None:
-            await _drain(receive, headers)
-        metadata = several(given) if self._settings.include_metadata else {}
-        outcome = refusal or await self._outcome(signal, encoding, headers, metadata, receive)
+        outcome: Receipt | Failure | None = self._refusal(scope, headers)
+        if isinstance(outcome, Failure):
+            whole = await _drain(receive, headers, _READ_ON_STRANGER, 1.0)
+            outcome = outcome._replace(closes=outcome.closes or not whole)
+        else:
+            metadata = several(given) if self._settings.include_metadata else {}
+            coding = headers.get("content-encoding", "").strip().lower()
+            outcome = await self._outcome(_Asked(signal, encoding, coding, metadata), headers, receive)
         self._host.telemetry.count("otelcol_receiver_requests", receiver=self._host.id, transport="http",
                                    outcome="success" if isinstance(outcome, Receipt) else "failure")  # fmt: skip
         said = [(b"content-type", TYPES[encoding]), *cors]
         said += [(name.lower().encode(), value.encode()) for name, value in self._settings.response_headers.items()]
+        if not self._settings.keep_alives_enabled or (isinstance(outcome, Failure) and outcome.closes):
+            said.append((b"connection", b"close"))
         if isinstance(outcome, Receipt):
             await _answer(send, 200, success(signal, outcome, encoding), said)
             return
@@ -151,12 +165,19 @@ class HTTPListener:
             said.append((b"allow", b"POST"))
         if outcome.http == 401:
             said.append((b"www-authenticate", outcome.challenge.encode("latin-1", "replace")))
-        if outcome.closes or "expect" in headers:
-            said.append((b"connection", b"close"))  # what is still to come of the body is no request
         await _answer(send, outcome.http, failure(outcome, encoding), said)
 
     def _refusal(self, scope: Message, headers: Mapping[str, str]) -> Failure | None:
         """What the head of a request already tells to be no use."""
+        if SURPLUS in scope["state"]:
+            self._tell_crowd()
+            return Failure(
+                503, "cannot take the request: there are too many connections; come again", RETRY, closes=True
+            )
+        if scope["http_version"] == "1.1" and ("host" not in headers or "," in headers["host"]):
+            return Failure(400, "cannot read the request: it must have one Host header", closes=True)
+        if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+            return Failure(400, "cannot read the request: the one Transfer-Encoding is chunked", closes=True)
         if scope["path"] == self._settings.profiles_url_path:
             return Failure(404, "cannot take profiles: this collector has no pipeline for them")
         if scope["path"] not in self._paths:
@@ -177,30 +198,26 @@ class HTTPListener:
             return Failure(415, f"cannot decompress {coding[:100]!r}: send one of gzip, zstd, deflate, or nothing")
         return None
 
-    async def _outcome(
-        self, signal: Signal, encoding: Encoding, headers: Mapping[str, str], metadata: Metadata, receive: Receive
-    ) -> Receipt | Failure:
+    async def _outcome(self, asked: _Asked, headers: Mapping[str, str], receive: Receive) -> Receipt | Failure:
         pieces: list[bytes] = []
-        try:
-            failure = await self._read(headers, receive, pieces)
+        with Share(self._budget) as share:
+            failure = await self._read(headers, receive, pieces, share)
             if failure is not None:
                 return failure
-            coding = headers.get("content-encoding", "").strip().lower()
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._work, signal, encoding, coding, metadata, pieces)
-        finally:
-            self._budget.give(sum(map(len, pieces)))
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._work, asked, pieces, share)
 
-    async def _read(self, headers: Mapping[str, str], receive: Receive, pieces: list[bytes]) -> Failure | None:
+    async def _read(
+        self, headers: Mapping[str, str], receive: Receive, pieces: list[bytes], share: Share
+    ) -> Failure | None:
         """Add the body's pieces as they come, each taken from the budget; or why not, with the body read to its end."""
         limit = self._settings.max_request_body_size
+        seconds = self._settings.read_timeout or _WHOLE
         too_large = Failure(413, f"cannot take the request: its body is longer than {limit} bytes; send less at once")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > limit:
-            await _drain(receive, headers)
-            return too_large
+            return too_large._replace(closes=not await _drain(receive, headers, _READ_ON, seconds))
         size = 0
-        end = time.monotonic() + (self._settings.read_timeout or _WHOLE)
+        end = time.monotonic() + seconds
         while True:
             try:
                 message = await asyncio.wait_for(receive(), min(_PATIENCE, end - time.monotonic()))
@@ -210,28 +227,45 @@ class HTTPListener:
                 return Failure(400, "the client went away")
             piece = message.get("body", b"")
             fits = size + len(piece) <= limit
-            if not fits or not self._budget.take(len(piece), size):
-                if message.get("more_body"):
-                    await _drain(receive, {})
-                return OVERLOADED if fits else too_large
+            if not fits or not share.take(len(piece)):
+                pieces.clear()
+                share.give(share.held)
+                whole = not message.get("more_body") or await _drain(receive, {}, _READ_ON, seconds)
+                return (OVERLOADED if fits else too_large)._replace(closes=not whole)
             pieces.append(piece)
             size += len(piece)
             if not message.get("more_body"):
                 return None
 
-    def _work(
-        self, signal: Signal, encoding: Encoding, coding: str, metadata: Metadata, pieces: list[bytes]
-    ) -> Receipt | Failure:
+    def _work(self, asked: _Asked, pieces: list[bytes], share: Share) -> Receipt | Failure:
         """On a thread of the pool."""
         limit = self._settings.max_request_body_size
+        packed = b"".join(pieces)
+        pieces.clear()
         try:
-            data = inflate(b"".join(pieces), coding, limit)
+            data = packed
+            if asked.coding not in ("", "identity"):
+                data = inflate(packed, asked.coding, limit, share.take)
+                share.give(len(packed))
         except TooLarge:
             return Failure(413, f"cannot take the request: it is longer than {limit} bytes; send less at once")
+        except Crowded:
+            return OVERLOADED
         except DataError as fault:
             return Failure(400, str(fault))
-        batch = Batch(signal, data, encoding, metadata=metadata, transport="http")
-        return hand_in(self._outputs.get(signal), batch, self._host.log)
+        del packed
+        batch = Batch(asked.signal, data, asked.encoding, metadata=asked.metadata, transport="http")
+        return hand_in(self._outputs.get(asked.signal), batch, self._host.log)
+
+    def _tell_crowd(self) -> None:
+        """Now and then."""
+        now = self._host.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + 10.0
+            self._host.log.warning(
+                "%s has as many connections as it may: others are told to come again; see limit_concurrency",
+                self._host.id,
+            )
 
     def _cors(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """What a browser wants to be told, where the page's origin is one of those allowed."""
@@ -249,31 +283,25 @@ class HTTPListener:
             said["access-control-max-age"] = str(cors.max_age)
         return [(name.encode(), value.encode("latin-1", "replace")) for name, value in said.items()]
 
-    def _renew(self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
-        """At each handshake: the certificate as it is now, read again where it is time to."""
-        tls = self._settings.tls
-        now = self._host.monotonic()
-        if tls is not None and now - self._refreshed >= (tls.reload_interval or math.inf):
-            self._refreshed = now
-            try:
-                self._context = server_context(tls)
-            except ConfigError as fault:
-                self._host.log.error("%s goes on with the certificate it has: %s", self._host.id, fault)
-        if self._context is not None and self._context is not first:
-            connection.context = self._context
 
+async def _drain(receive: Receive, headers: Mapping[str, str], most: int, seconds: float) -> bool:
+    """Read what is still coming, within bounds; whether that was all.
 
-async def _drain(receive: Receive, headers: Mapping[str, str]) -> None:
-    """Read what is still coming, within bounds; nothing where the sender waits to hear whether it is wanted."""
-    left = 0 if "expect" in headers else _READ_ON
+    Nothing is read where the sender waits to hear whether it is wanted, or says that it is more than that.
+    """
+    length = headers.get("content-length", "0")
+    if "expect" in headers or not length.isdecimal() or int(length) > most:
+        return False
+    left, end = most, time.monotonic() + seconds
     while left > 0:
         try:
-            message = await asyncio.wait_for(receive(), _PATIENCE)
+            message = await asyncio.wait_for(receive(), min(_PATIENCE, end - time.monotonic()))
         except TimeoutError:
-            return
+            return False
         if message["type"] != "http.request" or not message.get("more_body"):
-            return
+            return True
         left -= len(message.get("body", b""))
+    return False
 
 
 async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 from google.protobuf.any_pb2 import Any as Packed
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.json_format import MessageToDict
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
@@ -83,25 +84,32 @@ def failure(fault: Failure, encoding: Encoding) -> bytes:
     """The body of an HTTP answer that is none of success."""
     message = fault.message[:_LONGEST]
     if encoding == "json":
-        return orjson.dumps({"code": fault.code, "message": message})
+        details = [_json(detail) for detail in _details(fault)]
+        said = {"code": fault.code, "message": message}
+        return orjson.dumps(said | ({"details": details} if details else {}))
     return status_of(fault)
 
 
 def status_of(fault: Failure) -> bytes:
     """The whole Status in protobuf, with what the sender can do: which time to wait, or what was wrong."""
     status = Status(code=fault.code, message=fault.message[:_LONGEST])
-    if fault.retry_after is not None:
-        _add(
-            status,
-            RetryInfo(retry_delay=Duration(seconds=int(fault.retry_after), nanos=int(fault.retry_after % 1 * 1e9))),
-        )
-    elif fault.code == Code.INVALID_ARGUMENT:
-        violation = BadRequest.FieldViolation(field="request", description=fault.message[:_LONGEST])
-        _add(status, BadRequest(field_violations=[violation]))
+    for detail in _details(fault):
+        packed = Packed()
+        packed.Pack(detail)
+        status.details.append(packed)
     return bytes(status.SerializeToString())
 
 
-def _add(status: Status, detail: RetryInfo | BadRequest) -> None:
-    packed = Packed()
-    packed.Pack(detail)
-    status.details.append(packed)
+def _details(fault: Failure) -> list[RetryInfo | BadRequest]:
+    if fault.retry_after is not None:
+        wait = Duration(seconds=int(fault.retry_after), nanos=int(fault.retry_after % 1 * 1e9))
+        return [RetryInfo(retry_delay=wait)]
+    if fault.code == Code.INVALID_ARGUMENT:
+        violation = BadRequest.FieldViolation(field="request", description=fault.message[:_LONGEST])
+        return [BadRequest(field_violations=[violation])]
+    return []
+
+
+def _json(detail: RetryInfo | BadRequest) -> dict[str, Any]:
+    """A detail as protobuf's JSON has an Any."""
+    return {"@type": f"type.googleapis.com/{detail.DESCRIPTOR.full_name}", **MessageToDict(detail)}
