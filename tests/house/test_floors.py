@@ -9,9 +9,14 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "whence"
 FLOORS = {
     "errors": 0, "version": 0, "event": 1, "otlp": 2, "filter": 2, "archive": 3, "causality": 4, "index": 5, "export": 6,
-    "collect": 7, "record": 8, "integrations": 9, "cli": 10,
+    "collect": 7, "record": 8, "integrations": 9, "serve": 9, "cli": 10,
 }  # fmt: skip
-NEIGHBOURS = {"collect": ("record", "integrations"), "record": ("collect",), "integrations": ("collect",)}
+NEIGHBOURS = {
+    "collect": ("record", "integrations"),
+    "record": ("collect",),
+    "integrations": ("collect", "serve"),
+    "serve": ("record", "integrations"),
+}
 """Floors that never import each other."""
 PURE = ("event", "otlp", "filter", "causality")
 IMPURE_MODULES = {

@@ -216,16 +216,17 @@ class Engine:
         limit: int | None = None,
         newest: bool = False,
         timeout: float | None = None,
+        skip: int = 0,
     ) -> Found:
-        """The events for which a condition holds, by time and id; `newest`: the last ones first."""
+        """The events for which a condition holds, by time and id; `newest`: the last ones first; without the first `skip`."""
         clock = Clock(timeout)
         clock.start()
-        return Found(self._events(where, limit, newest, clock), clock)
+        return Found(self._events(where, limit, newest, clock, skip), clock)
 
-    def _events(self, where: Sql, limit: int | None, newest: bool, clock: Clock) -> Iterator[Event]:
+    def _events(self, where: Sql, limit: int | None, newest: bool, clock: Clock, skip: int) -> Iterator[Event]:
         left = limit
         try:
-            for batch in self._batches(where, newest, left, clock):
+            for batch in self._batches(where, newest, left, clock, skip):
                 for event in self._whole(batch if left is None else batch.slice(0, left)):
                     yield event
                     if clock.over:
@@ -239,12 +240,16 @@ class Engine:
         finally:
             clock.stop()
 
-    def _batches(self, where: Sql, newest: bool, limit: int | None, clock: Clock) -> Iterator[pa.RecordBatch]:
-        """The rows for which a condition holds, in order, no more at once than `limit` still needs."""
+    def _batches(
+        self, where: Sql, newest: bool, limit: int | None, clock: Clock, skip: int = 0
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows for which a condition holds, in order, no more at once than `limit` still needs; none of the first `skip`."""
         blocks, session = self.blocks(), clock.watch(self._scanner.cursor())
         for found in in_time(blocks, condition_of(where), session, newest=newest):
             if clock.over:
                 return
+            if skip:
+                found, skip = found.slice(skip), max(skip - len(found), 0)
             part, row = found["_part"].to_numpy(), found["_row"].to_numpy()
             size = _BATCH
             for at in range(0, len(part) if limit is None else min(len(part), limit), size):

@@ -1,0 +1,34 @@
+"""One archive being served: opened once, asked by every door, closed once.
+
+The law: whoever starts something that lives as long as the server puts its end into `closing`.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from whence.collect.telemetry import Telemetry
+from whence.index.engine import Engine
+
+
+class Served:
+    """An archive, its engine and its telemetry. The directory may still be to come; others may be writing it."""
+
+    def __init__(
+        self, directory: Path, *, clock: Callable[[], int] = time.time_ns, telemetry: Telemetry | None = None
+    ) -> None:
+        """`clock`: nanoseconds since the epoch."""
+        self.directory = Path(directory).expanduser()
+        self.clock = clock
+        self.telemetry = telemetry or Telemetry()
+        self.engine = Engine(self.directory, awaited=True)
+        """Safe to ask from several threads; each question looks anew."""
+        self.closing: list[Callable[[], None]] = []
+        """What is called, the last one first, when serving ends."""
+
+    def close(self) -> None:
+        """End what was started for serving. Safe to be called again."""
+        while self.closing:
+            with suppress(Exception):  # one that cannot end must not keep the others from it
+                self.closing.pop()()
