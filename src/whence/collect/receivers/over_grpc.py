@@ -1,11 +1,12 @@
 """OTLP over gRPC: raw bytes in and out, on the library's own threads.
 
 The law: no message is parsed here; what the library refuses by itself (a message over the limit) is RESOURCE_EXHAUSTED without
-RetryInfo, as OTLP wants it. Source: OTLP specification 1.11, "OTLP/gRPC".
+RetryInfo, as OTLP wants it. The library has a message whole before anybody sees its length: what bounds the memory of messages
+that are on their way is that only WORKERS of them are waited for. Source: OTLP specification 1.11, "OTLP/gRPC".
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from whence.collect.auth import ServerAuth, Unauthenticated, server_auth
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Consumer, Host
 from whence.collect.receivers.answer import OVERLOADED, hand_in, several
+from whence.collect.receivers.arrival import Arrivals
 from whence.collect.receivers.bodies import Budget
 from whence.collect.receivers.listening import is_loopback, pem
 from whence.collect.receivers.status import Failure, status_of, success
@@ -23,6 +25,7 @@ from whence.errors import ConfigError, StorageError
 from whence.otlp.wire import Signal
 
 WORKERS: Final = 32
+"""Requests at once, with the waiting for their messages: memory for so many times `max_recv_msg_size_mib` at most."""
 _STREAMS: Final = 100
 """Requests at once on one connection, where nothing else is said: what waits is in memory."""
 SERVICES: Final[Mapping[Signal, str]] = {
@@ -32,7 +35,7 @@ SERVICES: Final[Mapping[Signal, str]] = {
 }
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _DETAILS: Final = "grpc-status-details-bin"
-Call = Callable[[bytes, grpc.ServicerContext], bytes]
+Call = Callable[[Iterator[bytes], grpc.ServicerContext], bytes]
 
 
 class GRPCListener:
@@ -47,6 +50,7 @@ class GRPCListener:
         self._server: grpc.Server | None = None
         self._ended: threading.Event | None = None
         self._pool: ThreadPoolExecutor | None = None
+        self._arrivals = Arrivals(WORKERS, f"{host.id} grpc arrivals")
         self.port = 0
         """Where it listens, also where port 0 was asked for."""
 
@@ -62,7 +66,7 @@ class GRPCListener:
         self._pool = pool
         server = grpc.server(pool, options=_options(settings, shared=self._host.processes > 1))
         for signal, service in SERVICES.items():
-            method = grpc.unary_unary_rpc_method_handler(self._export(signal))
+            method = grpc.stream_unary_rpc_method_handler(self._export(signal))
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": method}),))
         address = f"unix:{settings.endpoint}" if settings.transport == "unix" else _address(settings.endpoint)
         try:
@@ -75,11 +79,13 @@ class GRPCListener:
         if not self.port:
             raise StorageError(f"cannot listen at {settings.endpoint} for OTLP over gRPC: choose another endpoint")
         server.start()
+        self._arrivals.start()
         self._server = server
 
     def close(self, deadline: float) -> None:
         """Take nothing more; what is inside gets its answer until the deadline."""
         if self._server is not None and self._ended is None:
+            self._arrivals.close()
             self._ended = self._server.stop(max(deadline - self._host.monotonic(), 0.1))
 
     def stop(self, deadline: float) -> None:
@@ -87,12 +93,13 @@ class GRPCListener:
         self.close(deadline)
         if self._ended is not None:
             self._ended.wait(max(deadline - self._host.monotonic(), 0.1) + 1.0)
+            self._arrivals.stop()
         if self._pool is not None:
             self._pool.shutdown(wait=False)  # the library leaves it running
 
     def _export(self, signal: Signal) -> Call:
-        def export(data: bytes, context: grpc.ServicerContext) -> bytes:
-            outcome = self._outcome(signal, data, context)
+        def export(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+            outcome = self._outcome(signal, messages, context)
             taken = isinstance(outcome, Receipt)
             self._host.telemetry.count("otelcol_receiver_requests", receiver=self._host.id, transport="grpc",
                                        outcome="success" if taken else "failure")  # fmt: skip
@@ -106,7 +113,7 @@ class GRPCListener:
 
         return export
 
-    def _outcome(self, signal: Signal, data: bytes, context: grpc.ServicerContext) -> Receipt | Failure:
+    def _outcome(self, signal: Signal, messages: Iterator[bytes], context: grpc.ServicerContext) -> Receipt | Failure:
         given = [(str(name), value) for name, value in context.invocation_metadata()]
         headers = {name: _text(value) for name, value in given}
         if self._auth is not None:
@@ -114,6 +121,10 @@ class GRPCListener:
                 self._auth.authenticate(headers)
             except Unauthenticated as who:
                 return Failure(401, str(who))
+        with self._arrivals.awaited(context):
+            data = next(messages, None)  # the call is unary: there is one, asked for only once its sender is known
+        if data is None:
+            return Failure(400, "cannot take the request: its message did not come")
         if not self._budget.take(len(data)):
             return OVERLOADED
         try:
