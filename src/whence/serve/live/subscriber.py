@@ -1,0 +1,209 @@
+"""A subscriber: what waits for it, what it missed where it is slower than events come, and when it is let go.
+
+The law: `Buffer` is pure, `now` is given. A buffer is bounded; what does not fit pushes out the oldest, which is told exactly:
+how many, from when to when, and the place before the first of them.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from whence.event.flat import format_time
+from whence.event.model import Event
+from whence.serve.live.messages import Given, Message, Notice, missed
+
+BUFFER: Final = 10_000
+THRESHOLD: Final = 0.8
+PATIENCE: Final = 30.0
+AT_ONCE: Final = 500
+"""Messages taken at once: what is on its way to a subscriber is not counted as waiting, and is to be little."""
+
+
+class View(NamedTuple):
+    """What a subscriber gets of the events: those that match, as they may be shown."""
+
+    key: Hashable
+    """The same for views that give the same: then the work is done once for all of them."""
+    matches: Callable[[Event], bool | None]
+    shown: Callable[[Event], Event] | None = None
+
+
+ALL: Final = View("all", lambda event: True)
+
+
+class Terms(NamedTuple):
+    """How much waits for a subscriber, how full that may be before it is told to hurry, and how many seconds it may stay so."""
+
+    buffer: int = BUFFER
+    threshold: float = THRESHOLD
+    patience: float = PATIENCE
+
+
+@dataclass(slots=True)
+class Buffer:
+    """What waits for one subscriber."""
+
+    terms: Terms
+    place: str = ""
+    """The cursor behind what was taken."""
+    _waiting: deque[tuple[Sequence[Message], str]] = field(default_factory=deque)
+    """Messages, and the cursor behind them."""
+    count: int = 0
+    """Events that wait."""
+    slow_since: float | None = None
+    _slow_told: bool = False
+    _missed: int = 0
+    _first: int = 0
+    _last: int = 0
+    _behind: str = ""
+
+    def put(self, messages: Sequence[Message], cursor: str, now: float) -> None:
+        """More to give, and the place behind it; where there is no room for it, the oldest goes."""
+        if messages:
+            self._waiting.append((messages, cursor))
+            self.count += len(messages)
+        elif self._waiting:
+            self._waiting[-1] = (self._waiting[-1][0], cursor)
+        elif self._missed:
+            self._behind = cursor
+        else:
+            self.place = cursor
+        while self.count > self.terms.buffer:
+            self._drop(self.count - self.terms.buffer)
+        if self.count < self.terms.threshold * self.terms.buffer:
+            self.slow_since = None
+        elif self.slow_since is None:
+            self.slow_since, self._slow_told = now, False
+
+    def _drop(self, many: int) -> None:
+        messages, cursor = self._waiting.popleft()
+        gone, left = messages[:many], messages[many:]
+        self.count -= len(gone)
+        for one in gone:
+            if isinstance(one, Given):
+                self._missed += 1
+                self._first = min(self._first or one.event.time, one.event.time)
+                self._last = max(self._last, one.event.time)
+        self._behind = gone[-1].cursor or cursor
+        if left:
+            self._waiting.appendleft((left, cursor))
+        else:
+            self._behind = cursor
+
+    def take(self, most: int = AT_ONCE) -> list[Message]:
+        """What waits, what was missed said before it; about `most` at once."""
+        found: list[Message] = []
+        if self._missed:
+            found.append(self._told())
+        if self.slow_since is not None and not self._slow_told:
+            self._slow_told = True
+            found.append(_slow(self.count, self.terms))
+        while self._waiting and len(found) < most:
+            messages, self.place = self._waiting.popleft()
+            found += messages
+            self.count -= len(messages)
+        if self.count < self.terms.threshold * self.terms.buffer:
+            self.slow_since = None
+        return found
+
+    def _told(self) -> Notice:
+        said = missed(
+            "slow",
+            "events came faster than they were taken, and the oldest made room; resume has them all, or ask for them later",
+            count=self._missed,
+            first=self._first,
+            last=self._last,
+            cursor=self.place,
+        )
+        self.place, self._missed, self._first, self._last = self._behind, 0, 0, 0
+        return said._replace(cursor=self.place)
+
+    def is_over(self, now: float) -> bool:
+        """Whether the subscriber was slow for longer than it may."""
+        return self.slow_since is not None and now - self.slow_since >= self.terms.patience
+
+    def closing(self, reason: str) -> Notice:
+        """The last message: what is not given any more, and where to go on."""
+        given = [one for messages, _ in self._waiting for one in messages if isinstance(one, Given)]
+        times = [one.event.time for one in given] + ([self._first, self._last] if self._missed else [])
+        data = {"reason": reason, "missed": len(given) + self._missed, "resume": self.place}
+        if times:
+            data |= {"from": format_time(min(times)), "to": format_time(max(times))}
+        return Notice("closing", data)
+
+
+def _slow(count: int, terms: Terms) -> Notice:
+    return Notice(
+        "slow",
+        {
+            "waiting": count,
+            "buffer": terms.buffer,
+            "seconds": terms.patience,
+            "detail": f"the buffer is more than {terms.threshold:.0%} full; whoever stays so slow is let go after that time",
+        },
+    )
+
+
+class Subscriber:
+    """One subscriber of a feed: the feed's thread puts, one consumer takes."""
+
+    def __init__(self, view: View, terms: Terms, monotonic: Callable[[], float]) -> None:
+        self.view = view
+        self.wake: Callable[[], None] = lambda: None
+        """Called whenever there is something to take, from any thread."""
+        self._buffer = Buffer(terms)
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._ended: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The cursor behind what was taken, and behind what came since and is not for this subscriber."""
+        return self._buffer.place
+
+    def begin(self, place: str) -> None:
+        """Its live events begin behind this place."""
+        self._buffer.place = place
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait."""
+        return self._buffer.count
+
+    def put(self, messages: Sequence[Message], cursor: str) -> None:
+        """From the feed: what matches of the events that came, and the place behind all of them."""
+        with self._lock:
+            if self._ended is not None:
+                return
+            self._buffer.put(messages, cursor, self._monotonic())
+        if messages:
+            self.wake()
+        self.check()
+
+    def take(self) -> list[Message]:
+        """What waits; a `closing` alone where it was let go, and then nothing any more."""
+        with self._lock:
+            return [self._buffer.closing(self._ended)] if self._ended is not None else self._buffer.take()
+
+    def check(self) -> bool:
+        """Let it go if it was slow for too long; whether it is let go."""
+        with self._lock:
+            over = self._ended is None and self._buffer.is_over(self._monotonic())
+            if over:
+                self._ended = "too slow"
+        if over:
+            self.wake()
+        return self._ended is not None
+
+    def end(self, reason: str) -> None:
+        """Nothing more will come."""
+        with self._lock:
+            self._ended = self._ended or reason
+        self.wake()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._ended is not None

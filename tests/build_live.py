@@ -1,0 +1,88 @@
+"""Builders for live streams: events that are written while somebody listens, and what a listener was given."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from build import an_event, append
+from whence.archive.writer import ArchiveWriter, WriterOptions
+from whence.serve.live.cursor import parse_cursor
+from whence.serve.live.feed import Feed
+from whence.serve.live.listener import NOW, Listener, Start
+from whence.serve.live.messages import Given, Message, Notice
+from whence.serve.live.subscriber import ALL, Terms, View
+
+TURNING = WriterOptions(rotate_bytes=4_000, compress_over=0, probe_seconds=0.01)
+"""Files that rotate every few events, and are sealed and compressed at once."""
+
+
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for what another thread or process brings about."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.005)
+
+
+def write(writer: ArchiveWriter, names: Iterator[str] | list[str], run: str = "run-1") -> None:
+    """An event of each name, which is its id as well, each on a line of its own."""
+    for name in names:
+        append(writer, [an_event("step", id=name, run=run)])
+
+
+@contextmanager
+def a_feed(directory: Path) -> Iterator[Feed]:
+    """A feed of an archive, closed at the end."""
+    feed = Feed(directory, poll=0.002)
+    try:
+        yield feed
+    finally:
+        feed.close()
+
+
+class Ear:
+    """A thread that takes whatever a listener is given, until told to stop."""
+
+    def __init__(self, feed: Feed, start: Start | str = NOW, view: View = ALL, terms: Terms | None = None) -> None:
+        at = Start(parse_cursor(start)) if isinstance(start, str) else start
+        self.listener = Listener(feed, view, at, terms or Terms())
+        self.heard: list[Message] = []
+        self._woken = threading.Event()
+        self._stop = threading.Event()
+        self.joined = threading.Event()
+        self.listener.subscriber.wake = self._woken.set
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while not self._stop.is_set() and (found := self.listener.catch_up()) is not None:
+            self.heard += found
+        self.joined.set()
+        while not self._stop.is_set():
+            self._woken.wait(0.2)
+            self._woken.clear()
+            while found := self.listener.take():
+                self.heard += found
+                if self.listener.subscriber.ended:
+                    return
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the events that were given, in their order."""
+        return [one.event.id for one in self.heard if isinstance(one, Given)]
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What was said that is no event."""
+        return [one for one in self.heard if isinstance(one, Notice)]
+
+    def stop(self) -> list[str]:
+        """Stop listening; the ids that were heard."""
+        self._stop.set()
+        self._woken.set()
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+        self.listener.close()
+        return self.ids
