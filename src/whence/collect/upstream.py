@@ -25,8 +25,8 @@ INSTEAD: Final[dict[tuple[Role, str], str]] = {
         )
     },
     **{
-        ("receiver", name): "take the files in with `whence import FILE...`, which reads OTLP, structlog and eliot lines"
-        for name in ("otlp_json_file", "otlpjsonfile", "filelog", "file_log")
+        ("receiver", name): "take the files in with `whence import FILE...`, which reads structlog and eliot lines"
+        for name in ("filelog", "file_log")
     },
     ("exporter", "file"): "use whence: {directory: PATH}, whose files are OTLP JSON Lines; it rotates and never truncates",
     ("receiver", "nop"): "leave it out: a pipeline needs a receiver that receives",

@@ -1,0 +1,73 @@
+"""Handing a batch to a pipeline until it takes it, or says that it never will."""
+
+import threading
+from collections.abc import Mapping
+from typing import Final
+
+from whence.collect.batch import Batch
+from whence.collect.component import Consumer, Host
+from whence.collect.outcome import Refused
+from whence.collect.receivers.files.settings import Retry
+from whence.collect.receivers.files.tailing import Stopped
+from whence.errors import DataError
+from whence.otlp.wire import Signal
+
+_MULTIPLIER: Final = 1.5
+_TOLD_EVERY: Final = 30.0
+SKIPPED: Final = "whence_receiver_file_lines_skipped"
+
+
+def pause(retry: Retry, attempt: int, retry_after: float | None) -> float:
+    """Seconds to wait after the `attempt`-th refusal, from 1."""
+    grown = retry.initial_interval * _MULTIPLIER ** min(attempt - 1, 100)
+    return max(min(grown, retry.max_interval), min(retry_after or 0.0, retry.max_interval))
+
+
+class Offering:
+    """One receiver's way to its pipelines."""
+
+    def __init__(self, outputs: Mapping[Signal, Consumer], host: Host, retry: Retry, stopping: threading.Event) -> None:
+        self._outputs = outputs
+        self._host = host
+        self._retry = retry
+        self._stopping = stopping
+        self._told: dict[str, float] = {}
+
+    def offer(self, batch: Batch, file: str) -> None:
+        """Returns once it was taken. Raises DataError where it never will be, and Stopped."""
+        consumer = self._outputs.get(batch.signal)
+        if consumer is None:
+            self._tell(batch.signal, "%s passes over %s: no pipeline of them has this receiver", batch.signal)
+            return
+        attempt = 0
+        while True:
+            try:
+                receipt = consumer.consume(batch)
+            except Refused as refusal:
+                attempt += 1
+                wait = pause(self._retry, attempt, refusal.retry_after)
+                self._tell("refused", "%s: %s: %s; offered again in %.1f s", file, refusal, wait)
+                if self._stopping.wait(wait):
+                    raise Stopped from None
+                continue
+            if receipt.rejected:
+                self._tell(
+                    "rejected", "%s: %d records of %s were rejected: %s", receipt.rejected, file, receipt.message
+                )
+            return
+
+    def skip(self, file: str, place: str, cause: DataError | str) -> None:
+        """A line that cannot be taken: counted and said."""
+        self._host.telemetry.count(SKIPPED, receiver=self._host.id)
+        self._host.log.warning("%s left out %s, %s: %s", self._host.id, file, place, cause)
+
+    def _tell(self, about: str, words: str, *arguments: object) -> None:
+        now = self._host.monotonic()
+        if now >= self._told.get(about, 0.0):
+            self._told[about] = now + _TOLD_EVERY
+            self._host.log.warning(words, self._host.id, *arguments)
+
+
+def place_of(number: int | None, start: int) -> str:
+    """A line's place in words."""
+    return f"line {number} (byte {start})" if number is not None else f"the line at byte {start}"
