@@ -245,11 +245,10 @@ class Engine:
     ) -> Iterator[pa.RecordBatch]:
         """The rows for which a condition holds, in order, no more at once than `limit` still needs; none of the first `skip`."""
         blocks, session = self.blocks(), clock.watch(self._scanner.cursor())
-        for found in in_time(blocks, condition_of(where), session, newest=newest):
+        for places in in_time(blocks, condition_of(where), session, newest=newest):
             if clock.over:
                 return
-            if skip:
-                found, skip = found.slice(skip), max(skip - len(found), 0)
+            found, skip = places.slice(skip), max(skip - len(places), 0)
             part, row = found["_part"].to_numpy(), found["_row"].to_numpy()
             size = _BATCH
             for at in range(0, len(part) if limit is None else min(len(part), limit), size):

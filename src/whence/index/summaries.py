@@ -11,7 +11,7 @@ import duckdb
 import orjson
 
 from whence.event import names
-from whence.filter.tree import Among, Bucket, Everything, Filter, Path
+from whence.filter.tree import Among, Both, Bucket, Everything, Filter, Path
 from whence.index.asked import Asked
 from whence.index.correlations import Correlation, Correlations
 from whence.index.engine import Clock
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _SLICES: Final = 16
 """With a limit of time, events are counted so many parts of the time at once, so that there is a part to give."""
 _EXTENT: Final = f"count(*), count(*) FILTER (WHERE {FAILED}), min(time), max(time)"
+EVERYTHING: Final[Filter] = Everything()
+_FEW_RUNS: Final = 100
 StartOf = Callable[[str | None], int]
 """When a run began, in nanoseconds since the epoch."""
 
@@ -104,14 +106,18 @@ def correlations(
     return Correlations([Correlation(*row[:-1]) for row in rows], rows[0][-1] if rows else 0)
 
 
-def histories(engine: "Engine") -> dict[str | None, RunHistory]:
-    """Every run's history, by run."""
-    asked = Asked(engine, Everything(), Clock(None))
+def histories(engine: "Engine", tree: Filter = EVERYTHING) -> dict[str | None, RunHistory]:
+    """The history of every run of which an event matches, by run: the events that match counted, the state that of the run."""
+    asked = Asked(engine, tree, Clock(None))
     found: dict[str | None, RunHistory] = {}
-    for run, *counted in asked.rows(f"SELECT run, {_EXTENT} FROM _all GROUP BY run"):
+    for run, *counted in asked.rows(f"SELECT run, {_EXTENT} FROM _all WHERE {{where}} GROUP BY run"):
         found[run] = RunHistory(run)
         found[run].count(*counted)
-    for event in engine.events(engine.where(Among(Path("type"), TOLD))):
+    some = [run for run in found if run is not None]
+    told: Filter = Among(Path("type"), TOLD)
+    if len(some) == len(found) <= _FEW_RUNS:
+        told = Both((told, Among(Path("run"), tuple(some))))
+    for event in engine.events(engine.where(told)):
         if event.run in found:
             found[event.run].tell(event)
     unnamed = [run for run, history in found.items() if history.name is None]

@@ -18,7 +18,12 @@ from whence.version import VERSION
 
 ROUTERS: Final[tuple[str, ...]] = (
     "whence.serve.api.health",
+    "whence.serve.api.runs",
     "whence.serve.api.events",
+    "whence.serve.api.causality",
+    "whence.serve.api.query",
+    "whence.serve.api.jobs",
+    "whence.serve.api.metrics",
 )
 """The modules whose `router` is mounted, in this order."""
 _SMALLEST: Final = 1_000

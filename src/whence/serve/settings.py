@@ -91,7 +91,7 @@ class StreamSettings(Settings):
     )
     buffer: int = Field(default=10_000, ge=1, description="events held for a subscriber that is slower than they come")
     back_pressure: float = Field(
-        0.8, gt=0, le=1, description="how full its buffer is when a subscriber is told to hurry"
+        default=0.8, gt=0, le=1, description="how full its buffer is when a subscriber is told to hurry"
     )
     slow_timeout: Duration = Field(
         default=30.0, description="how long a buffer may stay full before its subscriber is let go"
