@@ -14,9 +14,11 @@ from typing import Any
 import grpc
 from google.rpc.status_pb2 import Status
 
+from whence.archive.reader import Archive
 from whence.collect.auth import Unauthenticated
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Host
+from whence.collect.exporters.whence import GROUP, WhenceExporter, WhenceSettings
 from whence.collect.receivers.otlp import PLUG, OTLPReceiver
 from whence.collect.receivers.over_grpc import SERVICES
 from whence.collect.telemetry import Telemetry
@@ -155,6 +157,23 @@ def receiving(
         yield Running(receiver, sink, host)
     finally:
         receiver.stop(time.monotonic() + 10)
+
+
+@contextmanager
+def an_archive(directory: Path) -> Iterator[WhenceExporter]:
+    """The exporter `whence`, durable, writing to a folder inside."""
+    host = Host("whence", Telemetry(), logging.getLogger("whence.collect.whence"), directory)
+    exporter = WhenceExporter(WhenceSettings(directory=str(directory)), host)
+    exporter.start(host)
+    try:
+        yield exporter
+    finally:
+        exporter.stop(time.monotonic() + 30)
+
+
+def lines_in(directory: Path, signal: Any) -> list[bytes]:
+    """What an archive has of a signal, in the order it came."""
+    return [line.data for line in Archive(directory).lines(groups={GROUP}, signal=signal)]
 
 
 def talk(port: int, data: bytes, until: bytes = b"", timeout: float = 60.0) -> bytes:
