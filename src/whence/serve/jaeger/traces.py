@@ -1,0 +1,316 @@
+"""Traces out of an archive: found, summed up and given whole, the one place where Jaeger's questions become the index's.
+
+The law: an answer is that of the spans a caller may see, and comes from the index; lines are read only of traces that are
+given whole.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from whence.collect.records.plain import as_string
+from whence.event.ids import span_id_of
+from whence.event.model import Event
+from whence.filter.match import matcher
+from whence.filter.selection import joined
+from whence.filter.tree import Among, Either, Exists, Filter, Path
+from whence.index.engine import Engine
+from whence.index.scan import Where, matching
+from whence.index.store import open_scanner
+from whence.otlp.value import plain_attributes
+from whence.serve.access.caller import Caller, sees, visible_to
+from whence.serve.jaeger.lists import Lists
+from whence.serve.jaeger.masks import masking
+from whence.serve.jaeger.projections import tie_of, trace_of_run
+from whence.serve.jaeger.search import (
+    ERROR,
+    IS_LOG_EVENT,
+    IS_SPAN,
+    ON_SPAN,
+    Said,
+    Search,
+    events_of,
+    of_runs_own,
+    of_traces,
+    said_of,
+    spans_of,
+)
+from whence.serve.jaeger.service import service_in
+from whence.serve.jaeger.walk import Pair, Walk, Wanted
+from whence.serve.jaeger.whole import Lines, Parts, Trace, assemble
+
+_AT_ONCE: Final = 500
+"""Traces that are looked up together."""
+_LINKED_BLOCKS: Final = 32
+_LINKED_LINES: Final = 200
+"""How far links are looked at for an attribute: the index does not know it, so the newest spans' lines are read."""
+_COLUMNS: Final = (
+    "id", "type", "time", "duration_ns", "severity", "signal", "trace_id", "span_id", "parent_span_id", "resource", "run",
+    "_stem", "_line",
+)  # fmt: skip
+_MOST_IN_A_RUN: Final = 100_000
+"""Events without a trace that are shown as one: more no viewer can draw."""
+
+
+class Row(NamedTuple):
+    """What the index says of one event in a trace."""
+
+    id: str
+    type: str
+    time: int
+    duration: int
+    severity: int
+    signal: str
+    trace_id: str | None
+    span_id: str | None
+    parent_id: str | None
+    service: str
+    run: str | None
+    stem: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """A count of spans of one service."""
+
+    service: str
+    spans: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A trace at a glance; times in ns since the epoch."""
+
+    trace_id: str
+    root_service: str
+    root_operation: str
+    start: int
+    end: int
+    spans: int
+    errors: int
+    orphans: int
+    services: tuple[Of, ...]
+
+
+class TraceStore:
+    """The traces of one archive. Safe to ask from several threads; each question looks anew."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.lists = Lists(engine)
+        """Services, operations and dependencies."""
+        self._scanner = open_scanner()
+        self._runs: dict[str, str | None] = {}
+        self._named: set[str | None] = set()
+
+    def _where(self, caller: Caller, tree: Filter) -> Where:
+        return self.engine.where(visible_to(caller, tree))
+
+    # --- finding ----------------------------------------------------------------------------------------------------------
+
+    def find(self, caller: Caller, search: Search) -> list[str]:
+        """The ids, in hex, of at most `search.depth` traces with a span that fits, those with the newest such span first."""
+        if search.depth <= 0 or (caller.mask is not None and any(map(caller.mask.hides, search.attributes))):
+            return []
+        said = [said_of(key, value) for key, value in search.attributes.items()]
+        direct = joined([spans_of(search), *(one.on_span for one in said)])
+        on_events = events_of(search, said)
+        ledger = self.engine.graph()
+        fits = _Fits(self, caller, search, said)
+        wanted = Wanted(
+            self._where(caller, direct),
+            None if on_events is None else self._where(caller, on_events),
+            lambda pair: span_id_of(*pair) in ledger,
+            fits,
+            search.depth,
+        )
+        found = Walk(wanted).go(self.engine.blocks(), self._scanner)
+        if len(found) < search.depth and any(one.on_link for one in said):
+            found += [trace for trace in self._by_links(caller, search, fits) if trace not in found]
+        return found[: search.depth]
+
+    def _by_links(self, caller: Caller, search: Search, fits: "_Fits") -> list[str]:
+        """The traces in which a link says what is asked for: of the newest spans that have links."""
+        where = self._where(caller, joined([IS_SPAN, spans_of(search), Exists(Path("caused_by"))]))
+        blocks = self.engine.blocks()
+        left = blocks.left_by(where.need)
+        left = left[blocks.low[left].argsort()[::-1]][:_LINKED_BLOCKS]
+        if not len(left):
+            return []
+        table = matching(blocks, where, left, self._scanner.cursor(), ("time", "trace_id", "span_id", "_stem", "_line"))
+        rows = sorted(zip(*(table[name].to_pylist() for name in table.column_names[:5]), strict=True), reverse=True)
+        places = list(dict.fromkeys((stem, line) for *_, stem, line in rows))[:_LINKED_LINES]
+        said: dict[Pair, set[tuple[str, str]]] = {}
+        for found in Lines(self.engine.archive).read(places):
+            for trace, spans in found.items():
+                for _, span in spans:
+                    pair = (trace, str(span.get("spanId", "")).lower())
+                    said.setdefault(pair, set()).update(_said_by_links(span, search.attributes))
+        pairs = [(trace, span) for _, trace, span, *_ in rows if said.get((trace, span))]
+        fits.links = said
+        return list(dict.fromkeys(fits(pairs)))
+
+    # --- rows -------------------------------------------------------------------------------------------------------------
+
+    def rows(self, caller: Caller, traces: Sequence[str], *, spans: bool = False) -> dict[str, list[Row]]:
+        """What the index has of these traces, by trace, in the order of time; `spans`: only what may be shown as a span."""
+        found: dict[str, list[Row]] = {trace: [] for trace in traces}
+        shown = Either((IS_SPAN, IS_LOG_EVENT)) if spans else Either((IS_SPAN, SPAN_EVENTS, IS_LOG_EVENT))
+        for at in range(0, len(traces), _AT_ONCE):
+            some = list(traces[at : at + _AT_ONCE])
+            for row in self._rows(caller, joined([of_traces(some), shown])):
+                found[row.trace_id or ""].append(row)
+        for trace in traces:
+            if not found[trace] and (known := self._run_of(trace)) is not None:
+                found[trace] = self._rows(caller, of_runs_own(known[0]))[:_MOST_IN_A_RUN]
+        return found
+
+    def _run_of(self, trace: str) -> tuple[str | None] | None:
+        """The run whose events in no trace are shown as this one."""
+        for run in self.engine.graph().origins():
+            if run not in self._named:
+                self._named.add(run)
+                self._runs[trace_of_run(run)] = run
+        return (self._runs[trace],) if trace in self._runs else None
+
+    def _rows(self, caller: Caller, tree: Filter) -> list[Row]:
+        blocks, where = self.engine.blocks(), self._where(caller, tree)
+        table = matching(blocks, where, blocks.left_by(where.need), self._scanner.cursor(), _COLUMNS)
+        columns = {name: table[name].to_pylist() for name in _COLUMNS}
+        services: dict[str | None, str] = {}
+        for text in columns["resource"]:
+            if text not in services:
+                services[text] = service_in(text)
+        columns["resource"] = [services[text] for text in columns["resource"]]
+        columns["duration_ns"] = [value or 0 for value in columns["duration_ns"]]
+        columns["severity"] = [value or 0 for value in columns["severity"]]
+        return sorted(map(Row._make, zip(*columns.values(), strict=True)), key=lambda row: (row.time, row.id))
+
+    # --- answers ----------------------------------------------------------------------------------------------------------
+
+    def summaries(self, caller: Caller, traces: Sequence[str]) -> Iterator[Summary]:
+        """Each of these traces at a glance, in their order; one of which nothing may be seen is left out."""
+        for trace, rows in self.rows(caller, traces, spans=True).items():
+            known = {row.span_id for row in rows if row.signal == "span"}
+            shown = [row for row in rows if row.signal == "span" or not (row.trace_id and row.span_id in known)]
+            if shown:
+                yield self._summary(caller, trace, shown, known)
+
+    def _summary(self, caller: Caller, trace: str, rows: list[Row], known: set[str | None]) -> Summary:
+        masked = (lambda text: text) if caller.mask is None else caller.mask.text
+        services: dict[str, list[int]] = {}
+        roots = []
+        orphans = 0
+        for row in rows:
+            count = services.setdefault(row.service, [0, 0])
+            count[0] += 1
+            count[1] += row.severity >= ERROR
+            parent = row.parent_id if row.signal == "span" else row.span_id
+            if not parent:
+                roots.append(row)
+            elif parent not in known:
+                orphans += 1
+        root = next((row for row in roots if row.signal == "span"), (roots or rows)[0])
+        return Summary(
+            trace,
+            masked(root.service),
+            masked(root.type),
+            rows[0].time,
+            max(row.time + row.duration for row in rows),
+            len(rows),
+            sum(errors for _, errors in services.values()),
+            orphans,
+            tuple(Of(masked(service), *count) for service, count in services.items()),
+        )
+
+    def whole(self, caller: Caller, traces: Iterable[str]) -> Iterator[Trace]:
+        """These traces whole, in their order; one of which nothing may be seen is left out."""
+        lines = Lines(self.engine.archive)
+        masked = None if caller.mask is None else masking(caller.mask)
+        wanted = list(dict.fromkeys(traces))
+        for at in range(0, len(wanted), _TOGETHER):
+            for trace, rows in self.rows(caller, wanted[at : at + _TOGETHER]).items():
+                if rows:
+                    made = assemble(trace, self._parts(caller, rows), lines, masked)
+                    if len(made):
+                        yield made
+
+    def _parts(self, caller: Caller, rows: list[Row]) -> Parts:
+        spans = [row for row in rows if row.signal == "span"]
+        logs = [row.id for row in rows if row.signal == "log"]
+        loaded = self.engine.load(logs) if logs else {}
+        events = [event for id in logs if (event := loaded.get(id)) is not None]
+        known = {row.span_id for row in spans}
+        causes = {
+            cause for event in events if not (event.trace_id and event.span_id in known) for cause in event.caused_by
+        }
+        ties = {id: self._tie(event) for id, event in self.engine.load(causes).items()} if causes else {}
+        ids = None if caller.sees_all else frozenset(row.id for row in rows)
+        return Parts(list({(row.stem, row.line) for row in spans}), events, ids, ties)
+
+    def _tie(self, event: Event) -> Pair:
+        on = (
+            bool(event.trace_id and event.span_id)
+            and span_id_of(event.trace_id or "", event.span_id or "") in self.engine.graph()
+        )
+        return tie_of(event, on_span=on)
+
+
+_TOGETHER: Final = 20
+SPAN_EVENTS: Final[Filter] = Among(Path("signal"), ("span_event",))
+
+
+class _Fits:
+    """Whether spans fit a search, their events and what is known of their links taken together: the traces of those that do."""
+
+    def __init__(self, store: TraceStore, caller: Caller, search: Search, said: Sequence[Said]) -> None:
+        self.links: dict[Pair, set[tuple[str, str]]] = {}
+        self._store, self._caller, self._search = store, caller, search
+        self._base, self._sees = matcher(spans_of(search)), sees(caller)
+        self._said = [
+            (one.key, matcher(one.on_span), None if one.on_event is None else matcher(one.on_event)) for one in said
+        ]
+
+    def __call__(self, pairs: Sequence[Pair]) -> list[str]:
+        found = []
+        for at in range(0, len(pairs), _AT_ONCE):
+            some = pairs[at : at + _AT_ONCE]
+            spans = self._store.engine.load(span_id_of(*pair) for pair in some)
+            events = self._events(some)
+            for pair in some:
+                span = spans.get(span_id_of(*pair))
+                if span is not None and self._fits(pair, span, events.get(pair, ())):
+                    found.append(pair[0])
+        return found
+
+    def _events(self, pairs: Sequence[Pair]) -> dict[Pair, list[Event]]:
+        spans = tuple(dict.fromkeys(span for _, span in pairs))
+        tree = joined([ON_SPAN, Among(Path("span_id"), spans), Either((SPAN_EVENTS, IS_LOG_EVENT))])
+        found: dict[Pair, list[Event]] = {}
+        for event in self._store.engine.events(self._store._where(self._caller, tree)):
+            found.setdefault((event.trace_id or "", event.span_id or ""), []).append(event)
+        return found
+
+    def _fits(self, pair: Pair, span: Event, events: Sequence[Event]) -> bool:
+        if not self._base(span) or (not self._caller.sees_all and not self._sees(span)):
+            return False
+        linked = self.links.get(pair, ())
+        return all(
+            on_span(span)
+            or (on_event is not None and any(map(on_event, events)))
+            or (key, self._search.attributes[key]) in linked
+            for key, on_span, on_event in self._said
+        )
+
+
+def _said_by_links(span: Any, wanted: Any) -> Iterator[tuple[str, str]]:
+    for link in span.get("links") or ():
+        try:
+            attributes = plain_attributes(link.get("attributes"))
+        except (ValueError, TypeError, AttributeError):
+            continue
+        for key, value in wanted.items():
+            if key in attributes and as_string(attributes[key]) == value:
+                yield key, value

@@ -1,0 +1,237 @@
+"""Whole traces as OTLP: the spans of an archive's lines, found by their places, and the log events that are shown with them.
+
+The law: a line is given as it was written, but for what the caller may not see; a span that stands twice is given once.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from whence.archive.reader import Archive, Segment
+from whence.errors import DataError
+from whence.event.ids import span_event_id_of, span_id_of
+from whence.event.model import Event
+from whence.otlp.parse import parse_line
+from whence.otlp.to_protobuf import protobuf_of_tree
+from whence.otlp.value import pairs
+from whence.serve.jaeger.projections import Json, event_on_span, is_projection, span_of_event
+
+Around = tuple[Json, str, Json, str]
+"""A resource, its schema URL, a scope and its schema URL."""
+Where = tuple[str, int]
+"""A line: its segment's stem, and its offset."""
+_KEPT: Final = 24
+"""Lines that are kept parsed, of a MiB at most: neighbours in the list of traces are neighbours in the archive."""
+_NEAR: Final = 4 << 20
+"""Bytes that are read on to the next line that is wanted rather than opening the file again."""
+CHUNK: Final = 1_500_000
+"""Bytes of JSON of one message's spans; as protobuf they are fewer."""
+
+
+@dataclass(slots=True)
+class Trace:
+    """A trace: its id, and its spans by what surrounds them."""
+
+    id: str
+    groups: dict[bytes, tuple[Around, list[Json]]] = field(default_factory=dict)
+
+    def add(self, around: Around, span: Json) -> None:
+        """One more span."""
+        key = orjson.dumps(around)
+        self.groups.setdefault(key, (around, []))[1].append(span)
+
+    def __len__(self) -> int:
+        return sum(len(spans) for _, spans in self.groups.values())
+
+    def spans(self) -> Iterator[tuple[Around, Json]]:
+        """Every span with what surrounds it."""
+        for around, spans in self.groups.values():
+            for span in spans:
+                yield around, span
+
+    def tree(self) -> Json:
+        """The trace as one OTLP JSON object."""
+        return tree_of(self.groups.values())
+
+    def chunks(self) -> Iterator[Json]:
+        """The trace as several OTLP JSON objects, none of them empty, each of about `CHUNK` bytes at most."""
+        size = 0
+        some: dict[int, tuple[Around, list[Json]]] = {}
+        for around, spans in self.groups.values():
+            for span in spans:
+                length = len(orjson.dumps(span))
+                if some and size + length > CHUNK:
+                    yield tree_of(some.values())
+                    some, size = {}, 0
+                if id(around) not in some:
+                    some[id(around)] = (around, [])
+                    size += len(orjson.dumps(around))
+                some[id(around)][1].append(span)
+                size += length
+        if some:
+            yield tree_of(some.values())
+
+
+def tree_of(groups: Iterable[tuple[Around, list[Json]]]) -> Json:
+    """TracesData of spans by what surrounds them: resource, scope and status are always there."""
+    resources: dict[bytes, Json] = {}
+    for (resource, url, scope, scope_url), spans in groups:
+        key = orjson.dumps((resource, url))
+        if key not in resources:
+            resources[key] = {"resource": resource, "scopeSpans": [], **({"schemaUrl": url} if url else {})}
+        part = {"scope": scope, "spans": spans, **({"schemaUrl": scope_url} if scope_url else {})}
+        resources[key]["scopeSpans"].append(part)
+    return {"resourceSpans": list(resources.values())}
+
+
+def protobuf_of(tree: Json) -> bytes:
+    """TracesData in protobuf, without a span that OTLP has no place for (an archive of another writer may have one)."""
+    try:
+        return protobuf_of_tree("traces", tree)
+    except DataError:
+        written = []
+        for part in _one_by_one(tree):
+            try:
+                written.append(protobuf_of_tree("traces", part))
+            except DataError:
+                continue
+        return b"".join(written)
+
+
+def _one_by_one(tree: Json) -> Iterator[Json]:
+    for group in tree["resourceSpans"]:
+        for part in group["scopeSpans"]:
+            for span in part["spans"]:
+                yield {"resourceSpans": [{**group, "scopeSpans": [{**part, "spans": [span]}]}]}
+
+
+# --- lines ----------------------------------------------------------------------------------------------------------------
+
+Found = dict[str, list[tuple[Around, Json]]]
+"""A line's spans by their trace, each with what surrounds it."""
+
+
+class Lines:
+    """The lines of an archive by place, some of them kept as they were parsed. Of one thread."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._segments: Mapping[str, Segment] = {segment.stem: segment for segment in archive.segments()}
+        self._kept: OrderedDict[Where, Found] = OrderedDict()
+
+    def read(self, places: Iterable[Where]) -> Iterator[Found]:
+        """The spans of each of these lines, in the order of the places. A line that is gone is left out."""
+        wanted = sorted(set(places))
+        stream: Iterator[Any] | None = None
+        at: tuple[str, int] = ("", 0)
+        for place in wanted:
+            if (kept := self._kept.get(place)) is not None:
+                self._kept.move_to_end(place)
+                yield kept
+                continue
+            stem, offset = place
+            segment = self._segments.get(stem)
+            if segment is None:
+                continue
+            if stream is None or at[0] != stem or not at[1] <= offset <= at[1] + _NEAR:
+                stream = segment.lines([], start=offset)
+            for line in stream:
+                at = (stem, line.place.offset + len(line.data) + 1)
+                if line.place.offset >= offset:
+                    break
+            else:
+                stream = None
+                continue
+            if line.place.offset == offset:
+                found = spans_in(line.data)
+                self._kept[place] = found
+                while len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+                yield found
+            else:
+                stream = None
+
+
+def spans_in(data: bytes) -> Found:
+    """The spans of a line by their trace; none of a line that is no OTLP JSON of spans."""
+    found: Found = {}
+    try:
+        tree = parse_line(data)
+        for group in tree.get("resourceSpans") or ():
+            resource, url = group.get("resource") or {}, group.get("schemaUrl") or ""
+            for part in group.get("scopeSpans") or ():
+                around = resource, url, part.get("scope") or {}, part.get("schemaUrl") or ""
+                for span in part.get("spans") or ():
+                    trace = span.get("traceId")
+                    if isinstance(trace, str):
+                        found.setdefault(trace.lower(), []).append((around, span))
+    except (DataError, AttributeError, TypeError):
+        pass
+    return found
+
+
+# --- traces ---------------------------------------------------------------------------------------------------------------
+
+
+class Parts(NamedTuple):
+    """What a trace is put together of."""
+
+    places: list[Where]
+    """The lines its spans stand in."""
+    logs: list[Event]
+    """The log events that are shown in it."""
+    ids: frozenset[str] | None
+    """The spans and span events that may be seen; None for all of them."""
+    ties: Mapping[str, tuple[str, str]]
+    """Where each known cause of those log events is shown."""
+
+
+Masked = Callable[[Json, Around], tuple[Json, Around]]
+
+
+def assemble(trace: str, parts: Parts, lines: Lines, masked: Masked | None = None) -> Trace:
+    """The trace of these parts; `masked`: what a span and what surrounds it look like to the caller."""
+    spans: dict[str, tuple[Around, Json]] = {}
+    for found in lines.read(parts.places):
+        for around, span in found.get(trace, ()):
+            own = str(span.get("spanId", "")).lower()
+            if own in spans or is_projection(span.get("attributes")):
+                continue
+            if parts.ids is None or span_id_of(trace, own) in parts.ids:
+                spans[own] = (around, _seen(trace, own, span, parts.ids))
+    made = Trace(trace)
+    extra: list[tuple[Around, Json]] = []
+    for event in parts.logs:
+        on = spans.get(event.span_id or "") if event.trace_id else None
+        if on is not None:
+            on[1]["events"].append(event_on_span(event))
+        else:
+            extra.append((around_of(event), span_of_event(event, parts.ties)))
+    for around, span in (*spans.values(), *extra):
+        if masked is not None:
+            span, around = masked(span, around)  # noqa: PLW2901 - from here on only what may be seen
+        made.add(around, span)
+    return made
+
+
+def _seen(trace: str, own: str, span: Json, ids: frozenset[str] | None) -> Json:
+    """A copy of a span: lists of its events and a status always there, without projections and what may not be seen."""
+    events = [
+        event
+        for n, event in enumerate(span.get("events") or ())
+        if not is_projection(event.get("attributes")) and (ids is None or span_event_id_of(trace, own, n) in ids)
+    ]
+    shown = {**span, "events": events, "status": span.get("status") or {}}
+    if not str(span.get("parentSpanId") or "").strip("0"):
+        shown.pop("parentSpanId", None)  # a parent of zeros would be shown as a span that is missing
+    return shown
+
+
+def around_of(event: Event) -> Around:
+    """What surrounds an event, as OTLP JSON."""
+    scope: Json = {name: event.scope[name] for name in ("name", "version") if event.scope.get(name)}
+    if event.scope.get("attributes"):
+        scope["attributes"] = pairs(event.scope["attributes"])
+    return {"attributes": pairs(event.resource)}, "", scope, ""
