@@ -34,6 +34,9 @@ EXTRAS: Final = {
     "google": "collect",
     "bcrypt": "collect",
     "grpc": "collect",
+    "fastapi": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
 }
 """Packages that a light installation lacks, and the extra that brings each."""
 

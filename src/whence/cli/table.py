@@ -84,6 +84,7 @@ COMMANDS: Final = {
             "print_config",
             "Show the configuration, merged and substituted, with secrets taken out.",
         ),
+        Command("serve", "whence.cli.serve", "serve", "Serve the archive over HTTP."),
         Command("doctor", "whence.cli.doctor", "doctor", "Check the installation, the settings and the archive."),
     )
 }
