@@ -10,8 +10,9 @@ from build import an_event, append
 from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.serve.live.cursor import parse_cursor
 from whence.serve.live.feed import Feed
-from whence.serve.live.listener import NOW, Listener, Start
+from whence.serve.live.listener import Listener
 from whence.serve.live.messages import Given, Message, Notice
+from whence.serve.live.past import NOW, Start
 from whence.serve.live.subscriber import ALL, Terms, View
 
 TURNING = WriterOptions(rotate_bytes=4_000, compress_over=0, probe_seconds=0.01)

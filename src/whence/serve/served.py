@@ -10,6 +10,7 @@ from pathlib import Path
 
 from whence.collect.telemetry import Telemetry
 from whence.index.engine import Engine
+from whence.serve.live.feed import Feed
 
 
 class Served:
@@ -24,7 +25,9 @@ class Served:
         self.telemetry = telemetry or Telemetry()
         self.engine = Engine(self.directory, awaited=True)
         """Safe to ask from several threads; each question looks anew."""
-        self.closing: list[Callable[[], None]] = []
+        self.feed = Feed(self.directory, clock=clock)
+        """What comes, for whoever subscribes."""
+        self.closing: list[Callable[[], None]] = [self.feed.close]
         """What is called, the last one first, when serving ends."""
 
     def close(self) -> None:

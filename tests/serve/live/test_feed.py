@@ -10,8 +10,8 @@ from build_live import TURNING, Ear, a_feed, until, write
 from whence.archive.removal import remove, settled_plan
 from whence.archive.retention import Policy
 from whence.archive.writer import ArchiveWriter
-from whence.serve.live.listener import Start
 from whence.serve.live.messages import Given
+from whence.serve.live.past import Start
 from whence.serve.live.subscriber import View
 
 

@@ -114,6 +114,25 @@ class Reader:
             yield Given(arrived.events[-1], track.text())
 
 
+def begin_now(directory: Path, clock: Callable[[], int]) -> Reader:
+    """Read from here on what comes. `clock`: nanoseconds since the epoch."""
+    follower = Follower(directory)
+    before = clock() // 1000 - LAG
+    follower.skip()
+    track = Track()
+    for key, position in follower.positions.items():
+        if is_read_key(key):
+            track.learn(key, known_at(key, position), position.offset, over=position.over)
+    for path in removed(directory):
+        if path.stem not in track:
+            track.learn(path.stem, known_stem(path.stem), over=True)
+    track.settle(before, now=True)
+    reader = Reader(follower, track, Once())
+    for id in recent_ids(follower.segments(), follower.positions):
+        reader.remember(id)
+    return reader
+
+
 class Feed:
     """The live events of one archive. Reads while anybody is subscribed, and not before."""
 
@@ -210,28 +229,10 @@ class Feed:
         for subscriber in everyone:
             subscriber.end(reason)
 
-    def _begin(self) -> Reader:
-        """Read from here on."""
-        follower = Follower(self.directory)
-        before = self.clock() // 1000 - LAG
-        follower.skip()
-        track = Track()
-        for key, position in follower.positions.items():
-            if is_read_key(key):
-                track.learn(key, known_at(key, position), position.offset, over=position.over)
-        for path in removed(self.directory):
-            if path.stem not in track:
-                track.learn(path.stem, known_stem(path.stem), over=True)
-        track.settle(before, now=True)
-        reader = Reader(follower, track, Once())
-        for id in recent_ids(follower.segments(), follower.positions):
-            reader.remember(id)
-        return reader
-
     def _read_on(self) -> None:
         """Until nobody is left."""
         joining = self._take_waiting()
-        reader = self._begin()
+        reader = begin_now(self.directory, self.clock)
         self._join(joining, reader.track)
         while self._anybody():
             self._wake.clear()

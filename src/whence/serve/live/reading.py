@@ -9,6 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -93,16 +94,23 @@ def known_stem(stem: str) -> Known:
 def arrivals(
     follower: Follower, segments: list[Segment], until: Mapping[Key, Until] | None = None
 ) -> Iterator[Arrived]:
-    """What came in these segments since they were read last; lines of one file in their order, those of several by time.
+    """What came in these segments since they were read last; lines of one writer in their order, those of several by time.
 
     `until`: of other segments nothing, and of these no more than that. To be read to its end.
     """
-    waiting = sorted(((_bound(segment, until), n) for n, segment in enumerate(segments)), reverse=True)
+    chains: dict[object, list[Segment]] = {}
+    for segment in segments:
+        name = segment.name
+        own = (segment.group, name.signal, name.writer) if name else segment.stem
+        if until is None or not name or segment.stem in until:
+            chains.setdefault(own, []).append(segment)
+    sources = list(chains.values())
+    waiting = sorted(((_bound(found[0]), n) for n, found in enumerate(sources)), reverse=True)
     heap: list[tuple[int, int, Arrived, Iterator[Arrived]]] = []
     while waiting or heap:
         while waiting and len(heap) < _WIDTH and (not heap or waiting[-1][0] <= heap[0][0]):
             bound, n = waiting.pop()
-            lines = _lines(follower, segments[n], until)
+            lines: Iterator[Arrived] = chain.from_iterable(_lines(follower, segment, until) for segment in sources[n])
             if first := next(lines, None):
                 heapq.heappush(heap, (_time(first, bound), n, first, lines))
         if heap:
@@ -115,10 +123,8 @@ def arrivals(
                 heapq.heappop(heap)
 
 
-def _bound(segment: Segment, until: Mapping[Key, Until] | None) -> int:
+def _bound(segment: Segment) -> int:
     """A time before which the segment has no event, in ns; 0 where that is not known."""
-    if until is not None and segment.name and segment.stem not in until:
-        return 0
     with suppress(DataError, OSError):
         seal = segment.read_seal()
         return seal.first_time if seal else 0
@@ -130,8 +136,6 @@ def _time(found: Arrived, before: int) -> int:
 
 
 def _lines(follower: Follower, segment: Segment, until: Mapping[Key, Until] | None) -> Iterator[Arrived]:
-    if until is not None and segment.name and segment.stem not in until:
-        return
     before = follower.is_over(segment)
     for key, line in follower.read(segment):
         if until is not None:
