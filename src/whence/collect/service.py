@@ -75,7 +75,6 @@ class Service:
         """Build, link and start everything. Raises ConfigError or StorageError, and then nothing runs."""
         made = self._make(list(wanted(config, self._around.share, self._around.process)), config)
         self._running = made
-        self._extensions.update({key.id: one.component for key, one in made.items() if key.role == "extension"})
         _link(config, self._running)
         started: list[Key] = []
         try:
@@ -148,8 +147,19 @@ class Service:
     # --- making and linking --------------------------------------------------------------------------------------------
 
     def _make(self, keys: list[Key], config: Config) -> dict[Key, Running]:
+        """Built in their order; extensions are the first, and those after them find them. All or none."""
         every = wanted(config, self._around.share, self._around.process)
-        return {key: self._build(key, every[key], config) for key in keys}
+        before, made = dict(self._extensions), dict[Key, Running]()
+        try:
+            for key in keys:
+                made[key] = self._build(key, every[key], config)
+                if key.role == "extension":
+                    self._extensions[key.id] = made[key].component
+        except WhenceError:
+            self._extensions.clear()
+            self._extensions.update(before)
+            raise
+        return made
 
     def _build(self, key: Key, declared: Declared, config: Config) -> Running:
         host = self._host(key)
@@ -238,6 +248,7 @@ class Service:
         """The old configuration again, with fresh components for those that were stopped."""
         order = [key for key in wanted(old, self._around.share, self._around.process) if key in gone]
         try:
+            self._extend(self._running)
             again = self._make(order, old)
             self._use(old, {key: one for key, one in self._running.items() if key not in gone} | again)
             self._start(again, [])
@@ -252,9 +263,12 @@ class Service:
     def _use(self, config: Config, running: dict[Key, Running]) -> None:
         order = wanted(config, self._around.share, self._around.process)
         self._running = {key: running[key] for key in order if key in running}
+        self._extend(running)
+        _link(config, self._running)
+
+    def _extend(self, running: Mapping[Key, Running]) -> None:
         self._extensions.clear()
         self._extensions.update({key.id: one.component for key, one in running.items() if key.role == "extension"})
-        _link(config, self._running)
 
     def _retire(self, key: Key, one: Running) -> None:
         """Let a replaced exporter send what it holds, while its successor works."""
