@@ -1,7 +1,16 @@
-"""Signals as programs at a terminal have them: what is started in the background ignores Ctrl-C, and so would its children."""
+"""What every test stands on.
+
+Signals are as programs at a terminal have them: what is started in the background ignores Ctrl-C, and so would its children.
+Property tests have no deadline for an example, since machines that share their cores pause.
+"""
 
 import signal
 import threading
+
+from hypothesis import settings
+
+settings.register_profile("whence", deadline=None)
+settings.load_profile("whence")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)

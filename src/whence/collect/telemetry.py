@@ -57,7 +57,12 @@ METRICS: Final[dict[str, Metric]] = {
     "otelcol_fileconsumer_open_files": Metric("gauge", "files that a receiver holds open"),
     "otelcol_fileconsumer_reading_files": Metric("gauge", "files that a receiver has not read to their ends"),
     "whence_receiver_file_unread_bytes": Metric("gauge", "bytes on disk that a receiver has not handed on"),
-    "whence_receiver_file_lines_skipped": Metric("counter", "lines of files that could not be taken, and were left out"),
+    "whence_receiver_file_lines_skipped": Metric(
+        "counter", "lines of files that could not be taken, and were left out"
+    ),
+    "whence_receiver_file_lines_unparsed": Metric(
+        "counter", "lines of files that an operator or format could not read"
+    ),
     "otelcol_exporter_queue_size": Metric("gauge", "what waits in the sending queue, in its unit"),
     "otelcol_exporter_queue_capacity": Metric("gauge", "what the sending queue can hold, in its unit"),
     "otelcol_exporter_in_flight_requests": Metric("gauge", "requests sent and not yet answered"),
