@@ -1,6 +1,5 @@
 """OTLP over gRPC with the library's own client: what is taken, what is refused and how, limits, authentication, TLS."""
 
-import random
 import subprocess
 import sys
 import threading
@@ -10,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from build_receivers import Called, Running, called, certificate, receiving
+from build_receivers import Called, Running, called, receiving
 from build_requests import MESSAGES, everything
 from build_walk import environment, until
 
@@ -79,16 +78,6 @@ def test_a_service_that_is_not_there(shared: Running) -> None:
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_only_who_has_the_token_comes_in(tmp_path: Path) -> None:
-    """UNAUTHENTICATED, which no client sends again."""
-    with receiving(tmp_path, grpc={"auth": {"authenticator": "token"}}) as running:
-        for given in ((), (("authorization", "Bearer other"),)):
-            answer = running.call("logs", _request("logs"), given)
-            assert (answer.code, answer.details) == ("UNAUTHENTICATED", [])
-        assert running.sink.kept == []
-        assert running.call("logs", _request("logs"), (("authorization", "Bearer sesame"),)).code == "OK"
-
-
 def test_metadata_goes_with_the_batch_where_that_is_asked_for(tmp_path: Path) -> None:
     """Each name with all its values, and bytes of `-bin` names as text of one character a byte."""
     with receiving(tmp_path, grpc={"include_metadata": True}) as running:
@@ -96,48 +85,6 @@ def test_metadata_goes_with_the_batch_where_that_is_asked_for(tmp_path: Path) ->
         assert running.call("logs", _request("logs"), given).code == "OK"
         metadata = running.sink.kept[-1].metadata
         assert (metadata["x-tenant"], metadata["x-some-bin"]) == (("a", "b"), ("\xfc",))
-
-
-def _over_tls(running: Running, authority: Path, shown: tuple[Path, Path] | None = None) -> Called:
-    mine = (shown[1].read_bytes(), shown[0].read_bytes()) if shown else (None, None)
-    credentials = grpc.ssl_channel_credentials(authority.read_bytes(), *mine)
-    with grpc.secure_channel(f"localhost:{running.grpc}", credentials) as channel:
-        return called(channel, "logs", _request("logs"))
-
-
-def test_tls_and_the_renewed_certificate(tmp_path: Path) -> None:
-    """A new connection has the certificate that is there now."""
-    crt, key = certificate(tmp_path, "first")
-    tls = {"cert_file": str(crt), "key_file": str(key)}
-    with receiving(tmp_path / "state", grpc={"tls": tls}) as running:
-        assert _over_tls(running, crt).code == "OK"
-        new, new_key = certificate(tmp_path / "new", "second")
-        crt.write_bytes(new.read_bytes())
-        key.write_bytes(new_key.read_bytes())
-        assert _over_tls(running, new).code == "OK"
-
-
-def test_mutual_tls(tmp_path: Path) -> None:
-    """Only clients with a certificate of the authority come in."""
-    authority, _ = certificate(tmp_path, "authority")
-    crt, key = certificate(tmp_path, "server", "authority")
-    mine = certificate(tmp_path, "client", "authority")
-    tls = {"cert_file": str(crt), "key_file": str(key), "client_ca_file": str(authority)}
-    with receiving(tmp_path / "state", grpc={"tls": tls}) as running:
-        assert _over_tls(running, authority, mine).code == "OK"
-        assert _over_tls(running, authority).code == "UNAVAILABLE"
-        assert _over_tls(running, authority, certificate(tmp_path / "other", "stranger")).code == "UNAVAILABLE"
-
-
-def test_a_unix_socket(tmp_path: Path) -> None:
-    """Listens in the file system, also where a former process left the name behind."""
-    path = tmp_path / "s"
-    for _ in range(2):
-        with (
-            receiving(tmp_path, grpc={"transport": "unix", "endpoint": str(path)}),
-            grpc.insecure_channel(f"unix:{path}") as channel,
-        ):
-            assert called(channel, "logs", _request("logs")).code == "OK"
 
 
 def test_what_is_inside_at_the_end_gets_its_answer(tmp_path: Path) -> None:
@@ -153,19 +100,6 @@ def test_what_is_inside_at_the_end_gets_its_answer(tmp_path: Path) -> None:
     sending.join(60)
     assert [answer.code for answer in answers] == ["OK"]
     until(lambda: not [one for one in set(threading.enumerate()) - before if one.name.startswith("otlp ")])
-
-
-def test_harmed_requests_are_the_clients_fault(shared: Running) -> None:
-    """500 requests with bytes changed, left out or added: OK or INVALID_ARGUMENT."""
-    chance = random.Random(11)
-    with grpc.insecure_channel(f"127.0.0.1:{shared.grpc}") as channel:
-        for _ in range(500):
-            signal = chance.choice(list(MESSAGES))
-            body = bytearray(_request(signal))
-            for _ in range(chance.randrange(1, 6)):
-                at = chance.randrange(len(body))
-                body[at : at + chance.randrange(0, 9)] = chance.randbytes(chance.randrange(0, 9))
-            assert called(channel, signal, bytes(body)).code in ("OK", "INVALID_ARGUMENT")
 
 
 BOMBS = """\

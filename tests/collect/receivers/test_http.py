@@ -2,9 +2,7 @@
 
 import gzip
 import http.client
-import random
 import socket
-import ssl
 import threading
 import time
 import zlib
@@ -20,7 +18,7 @@ from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
 
-from build_receivers import JSON, PROTO, TYPES, Answer, Running, certificate, receiving, talk
+from build_receivers import JSON, PROTO, TYPES, Answer, Running, receiving, talk
 from build_requests import MESSAGES, everything, json_of
 
 PATHS = {signal: f"/v1/{signal}" for signal in MESSAGES}
@@ -299,25 +297,6 @@ def test_a_body_that_stops_coming_is_not_waited_for(tmp_path: Path) -> None:
         assert talk(running.http, head).startswith(b"HTTP/1.1 503")
 
 
-def test_only_who_has_the_token_comes_in(tmp_path: Path) -> None:
-    """401 with the authenticator's challenge, whatever else is wrong; browsers' preflights need none."""
-    settings = {"auth": {"authenticator": "token"}, "cors": {"allowed_origins": ["https://*.example.org"]}}
-    with receiving(tmp_path, settings) as running:
-        for given in ({}, {"authorization": "Bearer other"}, {"authorization": "Bearer s\xe9same"}):
-            answer = running.post("/v1/logs", b"{", JSON, **given)
-            assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Bearer realm="here"')
-            assert _status(answer, JSON).code == Code.UNAUTHENTICATED
-        assert running.sink.kept == []
-        assert running.post("/v1/logs", b"{}", JSON, authorization="Bearer sesame").status == 200
-        asked = {"access_control_request_method": "POST", "access_control_request_headers": "content-type"}
-        answer = running.post("/v1/logs", b"", None, method="OPTIONS", origin="https://a.example.org", **asked)
-        assert answer.status == 204
-        assert answer.headers["access-control-allow-origin"] == "https://a.example.org"
-        assert "content-type" in answer.headers["access-control-allow-headers"]
-        answer = running.post("/v1/logs", b"", None, method="OPTIONS", origin="https://evil.example", **asked)
-        assert not [name for name in answer.headers if name.startswith("access-control")]
-
-
 def test_headers_go_with_the_batch_where_that_is_asked_for(tmp_path: Path) -> None:
     """In lower case, each with all its values, also such as are no ASCII; and none where it is not asked for."""
     with receiving(tmp_path, {"include_metadata": True, "response_headers": {"X-Here": "yes"}}) as running:
@@ -333,63 +312,6 @@ def test_headers_go_with_the_batch_where_that_is_asked_for(tmp_path: Path) -> No
         assert (answer.status, answer.headers["x-here"]) == (200, "yes")
         metadata = running.sink.kept[-1].metadata
         assert (metadata["x-tenant"], metadata["x-name"]) == (("a", "b"), ("\xfcml",))
-
-
-def test_tls_and_the_renewed_certificate(tmp_path: Path) -> None:
-    """The first connection after a renewal has the new certificate; nobody needs to have come in with the old one."""
-    crt, key = certificate(tmp_path, "first")
-    tls = {"cert_file": str(crt), "key_file": str(key), "reload_interval": "1ns"}
-    with receiving(tmp_path / "state", {"tls": tls}) as running:
-        assert _over_tls(running, crt).status == 200
-        new, new_key = certificate(tmp_path / "new", "second")
-        crt.write_bytes(new.read_bytes())
-        key.write_bytes(new_key.read_bytes())
-        assert _over_tls(running, new).status == 200
-        crt.write_bytes(b"no certificate")
-        assert _over_tls(running, new).status == 200
-        assert not talk(running.http, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP")
-
-
-def test_mutual_tls(tmp_path: Path) -> None:
-    """Only clients with a certificate of the authority come in."""
-    authority, _ = certificate(tmp_path, "authority")
-    crt, key = certificate(tmp_path, "server", "authority")
-    mine = certificate(tmp_path, "client", "authority")
-    strange = certificate(tmp_path / "other", "stranger")
-    tls = {"cert_file": str(crt), "key_file": str(key), "client_ca_file": str(authority)}
-    with receiving(tmp_path / "state", {"tls": tls}) as running:
-        assert _over_tls(running, authority, mine).status == 200
-        for shown in (None, strange):
-            with pytest.raises((ssl.SSLError, ConnectionError, http.client.HTTPException)):
-                _over_tls(running, authority, shown)
-
-
-def _over_tls(running: Running, authority: Path, shown: tuple[Path, Path] | None = None) -> Answer:
-    context = ssl.create_default_context(cafile=str(authority))
-    if shown:
-        context.load_cert_chain(*shown)
-    connection = http.client.HTTPSConnection("localhost", running.http, timeout=60, context=context)
-    try:
-        connection.request("POST", "/v1/logs", b"{}", {"content-type": JSON})
-        return Answer(connection.getresponse())
-    finally:
-        connection.close()
-
-
-def test_a_unix_socket(tmp_path: Path) -> None:
-    """Listens in the file system, also where a former process left the name behind."""
-    path = tmp_path / "s"
-    for _ in range(2):
-        with (
-            receiving(tmp_path, {"transport": "unix", "endpoint": str(path)}),
-            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client,
-        ):
-            client.settimeout(60)
-            client.connect(str(path))
-            client.sendall(
-                b"POST /v1/logs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-            )
-            assert client.recv(1000).startswith(b"HTTP/1.1 200")
 
 
 def test_what_is_inside_at_the_end_gets_its_answer(tmp_path: Path) -> None:
@@ -409,30 +331,6 @@ def test_what_is_inside_at_the_end_gets_its_answer(tmp_path: Path) -> None:
     assert [answer.status for answer in answers] == [200]
     with pytest.raises(ConnectionError):
         socket.create_connection(("127.0.0.1", port), 5).close()
-
-
-def test_harmed_requests_never_look_like_trouble_of_the_collector(shared: Running) -> None:
-    """500 requests with bytes changed, left out or added: 200 or a client's fault, each with a body of its type."""
-    chance = random.Random(7)
-    connection = http.client.HTTPConnection("127.0.0.1", shared.http, timeout=60)
-    for _ in range(500):
-        signal, encoding = chance.choice(list(PATHS)), chance.choice(list(TYPES))
-        body = bytearray(_request(signal, encoding))
-        for _ in range(chance.randrange(1, 6)):
-            at = chance.randrange(len(body))
-            change = chance.randrange(3)
-            if change == 0:
-                body[at] = chance.randrange(256)
-            elif change == 1:
-                del body[at : at + chance.randrange(1, 40)]
-            else:
-                body[at:at] = chance.randbytes(chance.randrange(1, 9))
-        connection.request("POST", PATHS[signal], bytes(body), {"content-type": TYPES[encoding]})
-        answer = Answer(connection.getresponse())
-        assert answer.status in (200, 400), (answer.status, answer.body)
-        assert answer.kind == TYPES[encoding]
-        assert len(answer.body) < 4 << 20
-    connection.close()
 
 
 def test_bytes_that_are_no_http_end_the_connection_only(shared: Running) -> None:

@@ -47,6 +47,13 @@ class GRPCListener:
         self._outputs = outputs
         self._budget = budget
         self._auth: ServerAuth | None = server_auth(host, settings.auth)
+        if settings.tls and (
+            settings.tls.min_version != "1.2" or settings.tls.max_version or settings.tls.cipher_suites
+        ):
+            raise ConfigError(
+                "cannot choose min_version, max_version or cipher_suites over gRPC: "
+                "its library takes TLS 1.2 and 1.3; leave them out"
+            )
         self._server: grpc.Server | None = None
         self._ended: threading.Event | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -71,7 +78,7 @@ class GRPCListener:
         address = f"unix:{settings.endpoint}" if settings.transport == "unix" else _address(settings.endpoint)
         try:
             if settings.tls:
-                self.port = server.add_secure_port(address, _credentials(settings.tls))
+                self.port = server.add_secure_port(address, credentials(settings.tls))
             else:
                 self.port = server.add_insecure_port(address)
         except RuntimeError:
@@ -167,7 +174,7 @@ def _options(settings: GRPCServer, *, shared: bool) -> list[tuple[str, int]]:
     return list(found.items())
 
 
-def _credentials(tls: TLSServer) -> grpc.ServerCredentials:
+def credentials(tls: TLSServer) -> grpc.ServerCredentials:
     """TLS; the certificate is read again for each new connection, so that it can be renewed. Raises ConfigError."""
 
     def current() -> Any:
