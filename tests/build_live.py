@@ -1,10 +1,15 @@
 """Builders for live streams: events that are written while somebody listens, and what a listener was given."""
 
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import httpx
+from httpx_sse import ServerSentEvent, connect_sse
 
 from build import an_event, append
 from whence.archive.writer import ArchiveWriter, WriterOptions
@@ -27,10 +32,25 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.005)
 
 
-def write(writer: ArchiveWriter, names: Iterator[str] | list[str], run: str = "run-1") -> None:
-    """An event of each name, which is its id as well, each on a line of its own."""
+def write(
+    writer: ArchiveWriter,
+    names: Iterator[str] | list[str],
+    run: str = "run-1",
+    payload: Mapping[str, Any] | None = None,
+) -> None:
+    """An event of each id, each on a line of its own."""
     for name in names:
-        append(writer, [an_event("step", id=name, run=run)])
+        append(writer, [an_event("step", id=name, run=run, payload=payload)])
+
+
+@contextmanager
+def a_writer(directory: Path, options: WriterOptions | None = None) -> Iterator[ArchiveWriter]:
+    """A writer of an archive, closed at the end."""
+    writer = ArchiveWriter(directory, options or WriterOptions())
+    try:
+        yield writer
+    finally:
+        writer.close()
 
 
 @contextmanager
@@ -87,3 +107,53 @@ class Ear:
         assert not self._thread.is_alive()
         self.listener.close()
         return self.ids
+
+
+class SseEar:
+    """A client library's connection to a stream, read on a thread until it ends or is told to stop."""
+
+    def __init__(
+        self, url: str, path: str = "/api/stream", *, token: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.heard: list[ServerSentEvent] = []
+        self.ids: list[str] = []
+        """Of the events that were given, in their order."""
+        self.headers: Mapping[str, str] = {}
+        self._sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
+        self._client = httpx.Client(base_url=url, timeout=60)
+        self._socket: socket.socket | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._listen, args=(path,), daemon=True)
+        self._thread.start()
+
+    def _listen(self, path: str) -> None:
+        with suppress(httpx.TransportError), connect_sse(self._client, "GET", path, headers=self._sent) as stream:
+            self._socket = stream.response.extensions["network_stream"].get_extra_info("socket")
+            self.headers = stream.response.headers
+            for message in stream.iter_sse():
+                if message.event == "message":
+                    self.ids.append(message.json()["id"])
+                self.heard.append(message)
+                if self._stop.is_set():
+                    return
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection still stands."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Cut the connection."""
+        self._stop.set()
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(60)
+        self._client.close()
+        assert not self._thread.is_alive()
+
+    def __enter__(self) -> "SseEar":
+        return self
+
+    def __exit__(self, *trouble: object) -> None:
+        self.stop()

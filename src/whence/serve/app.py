@@ -19,6 +19,7 @@ from whence.version import VERSION
 ROUTERS: Final[tuple[str, ...]] = (
     "whence.serve.api.health",
     "whence.serve.api.runs",
+    "whence.serve.live.sse",
     "whence.serve.api.events",
     "whence.serve.api.causality",
     "whence.serve.api.query",

@@ -87,7 +87,7 @@ class StreamSettings(Settings):
     """Live streams."""
 
     heartbeat: Duration = Field(
-        default=5.0, gt=0, description="a sign of life is sent this often where nothing happens"
+        default=5.0, ge=0.01, description="a sign of life is sent this often where nothing happens"
     )
     buffer: int = Field(default=10_000, ge=1, description="events held for a subscriber that is slower than they come")
     back_pressure: float = Field(

@@ -148,7 +148,7 @@ class Feed:
         """`most`: subscribers at once."""
         self.directory = Path(directory).expanduser()
         self.clock, self.monotonic = clock, monotonic
-        self._most, self._poll = most, poll
+        self.most, self._poll = most, poll
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._waiting: list[_Waiting] = []
@@ -169,8 +169,8 @@ class Feed:
         with self._lock:
             if self._closed:
                 raise StreamError("cannot subscribe: the server is stopping; connect again soon")
-            if self._held >= self._most:
-                raise StreamError(f"cannot subscribe: {self._most} subscribers are there already; try again later")
+            if self._held >= self.most:
+                raise StreamError(f"cannot subscribe: {self.most} subscribers are there already; try again later")
             self._held += 1
 
     def join(self, subscriber: Subscriber) -> "Future[Joined]":
