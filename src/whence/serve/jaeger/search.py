@@ -194,7 +194,7 @@ _SPECIAL: Final[dict[str, Callable[[str], Filter]]] = {
     "span.status": _span_status,
     "otel.status_code": _span_status,
     "otel.status_description": _description,
-    "span.kind": lambda value: of_kind(value.lower()),
+    names.SPAN_KIND: lambda value: of_kind(value.lower()),
     "scope.name": _scope("name"),
     "scope.version": _scope("version"),
     "otel.scope.name": _scope("name"),
