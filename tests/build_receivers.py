@@ -124,10 +124,10 @@ class Called:
         return [detail.type_url.rpartition(".")[2] for detail in self.status.details]
 
 
-def called(channel: grpc.Channel, signal: str, data: bytes, metadata: Any = (), gzip: bool = False) -> Called:
-    """One request on a channel."""
+def called(channel: grpc.Channel, signal: str, data: bytes, metadata: Any = (), gzip: Any = False) -> Called:
+    """One request on a channel; `gzip`: or another compression of the library's."""
     export = channel.unary_unary(f"/{SERVICES[signal]}/Export")  # type: ignore[index]
-    how = grpc.Compression.Gzip if gzip else None
+    how = grpc.Compression.Gzip if gzip is True else gzip or None
     try:
         return Called(export(data, metadata=metadata, compression=how, timeout=60), None)
     except grpc.RpcError as error:

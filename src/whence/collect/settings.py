@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from whence.collect.written import settled
+from whence.event.misfits import Misfit
 from whence.event.units import parse_size
 
 MIB: Final = 1 << 20
@@ -55,6 +56,17 @@ def noted(default: Any, why: str) -> Any:
     return Field(default, json_schema_extra={"noted": why})
 
 
+def _refused(why: str) -> AfterValidator:
+    """A key of the Collector's that is accepted only where it asks for nothing, because doing without it is no small thing."""
+
+    def check(value: Any) -> Any:
+        if value:
+            raise Misfit(why)
+        return value
+
+    return AfterValidator(check)
+
+
 class Settings(BaseModel):
     """What all settings have in common: unknown keys are errors, and a key with nothing behind it means the defaults."""
 
@@ -86,6 +98,10 @@ def _is_map(annotation: Any) -> bool:
 # --- TLS and authentication ----------------------------------------------------------------------------------------------
 
 _TLSVersion = Literal["1.2", "1.3"]
+_NOT_CLIENTS: Final = (
+    "it is for senders; clients must show a certificate of client_ca_file's authority only where that is set"
+)
+_IN_URLS: Final = "leave it out: URLs are in many logs, so no secret is taken from them; send it in a header"
 
 
 class TLS(Settings):
@@ -101,13 +117,16 @@ class TLS(Settings):
     min_version: _TLSVersion = "1.2"
     max_version: _TLSVersion | None = None
     cipher_suites: tuple[str, ...] = ()
-    curve_preferences: tuple[str, ...] = ()
+    curve_preferences: Annotated[tuple[str, ...], _refused("leave it out: the TLS library chooses the curves")] = ()
     reload_interval: Duration | None = None
 
 
 class TLSServer(TLS):
     """A listener's end; with `client_ca_file`, mutual TLS."""
 
+    ca_file: str | None = noted(None, _NOT_CLIENTS)
+    ca_pem: Secret | None = noted(None, _NOT_CLIENTS)
+    include_system_ca_certs_pool: bool = noted(False, _NOT_CLIENTS)
     client_ca_file: str | None = None
     client_ca_file_reload: bool = False
 
@@ -125,7 +144,7 @@ class Auth(Settings):
     """Which extension authenticates."""
 
     authenticator: str
-    request_params: tuple[str, ...] = ()
+    request_params: Annotated[tuple[str, ...], _refused(_IN_URLS)] = ()
 
 
 # --- servers ---------------------------------------------------------------------------------------------------------------
@@ -141,6 +160,17 @@ class Cors(Settings):
     """Seconds."""
 
 
+def _known_compressions(given: tuple[str, ...]) -> tuple[str, ...]:
+    for one in given:
+        if one not in COMPRESSIONS:
+            raise Misfit(f"whence does not unpack {one[:40]!r}: there are {', '.join(filter(None, COMPRESSIONS))}")
+    return given
+
+
+COMPRESSIONS: Final = ("", "gzip", "zstd", "zlib", "deflate")
+"""What an HTTP listener unpacks."""
+
+
 class HTTPServer(Settings):
     """An HTTP listener. The limits are 64 MiB, before and after decompression, as OTLP 1.11 recommends (Collector: 20)."""
 
@@ -152,7 +182,7 @@ class HTTPServer(Settings):
     max_request_body_size: Size = 64 * MIB
     include_metadata: bool = False
     response_headers: dict[str, str] = {}
-    compression_algorithms: tuple[str, ...] = ("", "gzip", "zstd", "zlib", "deflate")
+    compression_algorithms: Annotated[tuple[str, ...], AfterValidator(_known_compressions)] = COMPRESSIONS
     read_timeout: Duration = 0.0
     read_header_timeout: Duration = 60.0
     write_timeout: Duration = noted(30.0, "answers are small and are handed to the system at once")

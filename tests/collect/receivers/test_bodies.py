@@ -1,4 +1,7 @@
-"""Bodies: every form of compression whole, harmed and out of bounds, and the budget of bytes."""
+"""Bodies: every form of compression whole, harmed and out of bounds, and the budget of bytes.
+
+Part of point 6 of the checklist (`test_checklist.py`).
+"""
 
 import gzip
 import os

@@ -1,4 +1,7 @@
-"""Who comes in, and how: browsers' preflights, authentication, TLS of both ends, sockets in the file system."""
+"""Who comes in, and how: browsers' preflights, authentication, TLS of both ends, sockets in the file system.
+
+Points 17 to 20 of the checklist (`test_checklist.py`).
+"""
 
 import http.client
 import json

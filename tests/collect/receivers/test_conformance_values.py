@@ -1,4 +1,7 @@
-"""Values of every kind through a real receiver into a real archive: the same lines whatever way they came, and back again."""
+"""Values of every kind through a real receiver into a real archive: the same lines whatever way they came, and back again.
+
+Points 10 to 13 and 24 of the checklist (`test_checklist.py`).
+"""
 
 import logging
 import math

@@ -1,4 +1,7 @@
-"""What a client may not take: time without end, a head without end, a place for data while the receiver stops."""
+"""What a client may not take: time without end, a head without end, a place for data while the receiver stops.
+
+Point 16 of the checklist (`test_checklist.py`), and part of 5 and 6.
+"""
 
 import gzip
 import http.client

@@ -3,9 +3,11 @@
 The law: no body, whatever it claims, makes more than its limit; one encoding, never one within another.
 """
 
+import os
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from types import TracebackType
 from typing import Final
 
@@ -22,6 +24,9 @@ _PARTS: Final = 10_000
 """gzip members or zstd frames in one body: empty ones cost work and make no bytes, so that no limit of bytes stops them."""
 _WINDOW: Final = 8 << 20
 """The largest window a zstd frame may ask for (RFC 8878 recommends that decoders take 8 MiB)."""
+
+_unpacking: Final = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
+"""As many bodies are unpacked at once as there are processors: more would be no faster, and each has memory of its own."""
 
 
 class TooLarge(Exception):
@@ -42,15 +47,15 @@ def inflate(data: bytes, encoding: str, limit: int, room: Callable[[int], bool] 
         if len(data) > limit:
             raise TooLarge
         return data
-    found, length = [], 0
-    for piece in _zstd(data) if encoding == "zstd" else _zlib(data, encoding):
-        length += len(piece)
-        if length > limit:
-            raise TooLarge
-        if not room(len(piece)):
-            raise Crowded
-        found.append(piece)
-    return b"".join(found)
+    found = BytesIO()  # grows in place, and gives what it has without a copy
+    with _unpacking:
+        for piece in _zstd(data) if encoding == "zstd" else _zlib(data, encoding):
+            if found.tell() + len(piece) > limit:
+                raise TooLarge
+            if not room(len(piece)):
+                raise Crowded
+            found.write(piece)
+    return found.getvalue()
 
 
 def _zlib(data: bytes, encoding: str) -> Iterator[bytes]:

@@ -5,11 +5,12 @@ Source: OTLP specification 1.11, "OTLP/HTTP".
 """
 
 import asyncio
+import math
+import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
 import uvicorn
@@ -38,6 +39,8 @@ _PATIENCE: Final = 30.0
 _WHOLE: Final = 300.0
 """Seconds for a whole body, where `read_timeout` does not say: a byte now and then keeps its patience for ever."""
 _START: Final = 10.0
+_FOR_EVER: Final = 10 * 365 * 86_400
+"""Seconds."""
 _HEADERS: Final = "content-type, content-encoding, authorization"
 
 Message = dict[str, Any]
@@ -101,7 +104,7 @@ class HTTPListener:
             self._serve, interface="asgi3", proxy_headers=False, lifespan="off", ws="none", server_header=False,
             log_config=None, log_level="critical", access_log=False,
             http=connection(Patience(settings.read_header_timeout, most_connections(settings.limit_concurrency))),
-            timeout_keep_alive=int(settings.idle_timeout) or 60, timeout_graceful_shutdown=None,
+            timeout_keep_alive=math.ceil(settings.idle_timeout) or _FOR_EVER, timeout_graceful_shutdown=None,
         )  # fmt: skip
         config.load()
         config.ssl = certificates.context if certificates else None
@@ -194,7 +197,7 @@ class HTTPListener:
             return Failure(415, f"cannot read {kind}: send application/x-protobuf or application/json")
         coding = headers.get("content-encoding", "").strip().lower()
         allowed = set(self._settings.compression_algorithms) | {"", "identity"}
-        if coding not in allowed or coding not in ("", "identity", "gzip", "zstd", "zlib", "deflate"):
+        if coding not in allowed:
             return Failure(415, f"cannot decompress {coding[:100]!r}: send one of gzip, zstd, deflate, or nothing")
         return None
 
@@ -270,7 +273,7 @@ class HTTPListener:
     def _cors(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """What a browser wants to be told, where the page's origin is one of those allowed."""
         cors, origin = self._settings.cors, headers.get("origin", "")
-        if cors is None or not origin or not any(fnmatchcase(origin, one) for one in cors.allowed_origins):
+        if cors is None or not origin or not any(_is_like(origin, one) for one in cors.allowed_origins):
             return []
         allowed = ", ".join(cors.allowed_headers) if cors.allowed_headers else _HEADERS
         said = {
@@ -282,6 +285,11 @@ class HTTPListener:
         if cors.max_age:
             said["access-control-max-age"] = str(cors.max_age)
         return [(name.encode(), value.encode("latin-1", "replace")) for name, value in said.items()]
+
+
+def _is_like(origin: str, allowed: str) -> bool:
+    """Whether an origin is the one allowed, in which `*` stands for any run of characters, and nothing else for anything."""
+    return re.fullmatch(".*".join(map(re.escape, allowed.split("*"))), origin) is not None
 
 
 async def _drain(receive: Receive, headers: Mapping[str, str], most: int, seconds: float) -> bool:
