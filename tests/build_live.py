@@ -12,6 +12,8 @@ import httpx
 from httpx_sse import ServerSentEvent, connect_sse
 
 from build import an_event, append
+from whence.archive.removal import remove, settled_plan
+from whence.archive.retention import Policy
 from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.serve.live.cursor import parse_cursor
 from whence.serve.live.feed import Feed
@@ -24,6 +26,14 @@ TURNING = WriterOptions(rotate_bytes=4_000, compress_over=0, probe_seconds=0.01)
 """Files that rotate every few events, and are sealed and compressed at once."""
 
 
+def forget(directory: Path) -> None:
+    """Have retention remove every closed file."""
+    now = 4_000_000_000_000_000_000
+    plan = settled_plan(directory, Policy(days=1), now=now)
+    assert plan.going
+    assert all(one.trouble is None for one in remove(directory, plan.going, now, lambda going: None))
+
+
 def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for what another thread or process brings about."""
     deadline = time.monotonic() + seconds
@@ -32,15 +42,10 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.005)
 
 
-def write(
-    writer: ArchiveWriter,
-    names: Iterator[str] | list[str],
-    run: str = "run-1",
-    payload: Mapping[str, Any] | None = None,
-) -> None:
-    """An event of each id, each on a line of its own."""
+def write(writer: ArchiveWriter, names: Iterator[str] | list[str], run: str = "run-1", **fields: Any) -> None:
+    """An event of each id, each on a line of its own. `fields`: as of `an_event`."""
     for name in names:
-        append(writer, [an_event("step", id=name, run=run, payload=payload)])
+        append(writer, [an_event("step", id=name, run=run, **fields)])
 
 
 @contextmanager

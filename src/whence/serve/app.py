@@ -20,6 +20,8 @@ ROUTERS: Final[tuple[str, ...]] = (
     "whence.serve.api.health",
     "whence.serve.api.runs",
     "whence.serve.live.sse",
+    "whence.serve.live.websocket",
+    "whence.serve.live.polling",
     "whence.serve.api.events",
     "whence.serve.api.causality",
     "whence.serve.api.query",

@@ -82,7 +82,7 @@ def needs(role: Role) -> Any:
 # --- parameters -------------------------------------------------------------------------------------------------------------
 
 
-def only_known(request: Request) -> None:
+def only_known(request: HTTPConnection) -> None:
     """Refuses a parameter that the route does not have, with the nearest that it has. For routes of ours, not of others' APIs."""
     route = request.scope.get("route")
     dependant = getattr(route, "dependant", None)

@@ -4,16 +4,17 @@ The law: an answer tells of the request and never of the machine: no path of our
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from whence.errors import FilterError, NotFoundError, WhenceError
 from whence.event.misfits import nearest
@@ -74,25 +75,40 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 
 def add_problems(app: FastAPI) -> None:
     """Turn everything that goes wrong in a route into a problem."""
-    app.add_exception_handler(Refusal, _of_refusal)
-    app.add_exception_handler(RequestValidationError, _of_parameters)
+    app.add_exception_handler(Refusal, _answered(_of_refusal))
+    app.add_exception_handler(RequestValidationError, _answered(_of_parameters))
+    app.add_exception_handler(WebSocketRequestValidationError, _answered(_of_parameters))
     app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(WhenceError, _of_ours)
+    app.add_exception_handler(WhenceError, _answered(_of_ours))
     app.add_exception_handler(TimeoutError, _of_time)
     app.add_exception_handler(Exception, _of_anything)
 
 
-def _path(request: Request) -> str:
+def _answered(
+    describe: Callable[[HTTPConnection, Exception], Response],
+) -> Callable[[HTTPConnection, Exception], Awaitable[Response]]:
+    """The same for requests that ask for a WebSocket: they are answered with the problem in place of one."""
+
+    async def answer(connection: HTTPConnection, fault: Exception) -> Response:
+        found = describe(connection, fault)
+        if isinstance(connection, WebSocket):
+            await connection.send_denial_response(found)
+        return found
+
+    return answer
+
+
+def _path(request: HTTPConnection) -> str:
     return request.url.path
 
 
-def _of_refusal(request: Request, fault: Exception) -> Response:
+def _of_refusal(request: HTTPConnection, fault: Exception) -> Response:
     assert isinstance(fault, Refusal)
     return problem(fault.status, fault.detail, _path(request), fault.headers, **fault.more)
 
 
-def _of_parameters(request: Request, fault: Exception) -> Response:
-    assert isinstance(fault, RequestValidationError)
+def _of_parameters(request: HTTPConnection, fault: Exception) -> Response:
+    assert isinstance(fault, (RequestValidationError, WebSocketRequestValidationError))
     said = "; ".join(dict.fromkeys(map(_misfit, fault.errors())))
     return problem(422, f"cannot understand the request: {said}; see /docs", _path(request))
 
@@ -119,7 +135,7 @@ def _of_http(request: Request, fault: Exception) -> Response:
     return problem(fault.status_code, detail, _path(request), fault.headers)
 
 
-def _of_ours(request: Request, fault: Exception) -> Response:
+def _of_ours(request: HTTPConnection, fault: Exception) -> Response:
     assert isinstance(fault, WhenceError)
     said, *place = str(fault).split("\n")
     if isinstance(fault, NotFoundError):
@@ -128,7 +144,7 @@ def _of_ours(request: Request, fault: Exception) -> Response:
         return problem(400, said, _path(request), place=place) if place else problem(400, said, _path(request))
     if fault.fault == "caller":
         return problem(400, said, _path(request))
-    _LOG.error("%s %s: %s", request.method, request.url.path, fault)
+    _LOG.error("%s: %s", request.url.path, fault)
     return problem(503 if fault.retryable else 500, said, _path(request))
 
 

@@ -1,0 +1,69 @@
+"""Live events over a WebSocket, on the paths of the streams: each message one JSON object in a text frame.
+
+The law: the same messages as Server-Sent Events, with the same places.
+"""
+
+from contextlib import suppress
+
+from fastapi import APIRouter
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from whence.filter.selection import joined
+from whence.filter.tree import Filter
+from whence.serve.door import Selected, Strict, Within, of_job, of_run
+from whence.serve.gate import PROTOCOL
+from whence.serve.live.asking import Wish, Wished
+from whence.serve.live.messages import to_json
+from whence.serve.live.telling import Telling, until_gone
+
+router = APIRouter(dependencies=[Strict])
+
+
+@router.websocket("/api/stream")
+@router.websocket("/api/events/stream")
+async def stream(socket: WebSocket, wish: Wished, wanted: Selected) -> None:
+    """Events of all runs as they come."""
+    await _answer(socket, wish, wanted)
+
+
+@router.websocket("/api/runs/{run}/stream")
+@router.websocket("/api/runs/{run}/events/stream")
+@router.websocket("/simulations/{run}/stream")
+@router.websocket("/simulations/{run}/events/stream")
+async def stream_of_run(socket: WebSocket, run: str, wish: Wished, wanted: Within) -> None:
+    """The same of one run."""
+    await _answer(socket, wish, joined([of_run(run), wanted]))
+
+
+@router.websocket("/jobs/{job}/stream")
+@router.websocket("/jobs/{job}/events/stream")
+async def stream_of_job(socket: WebSocket, job: str, wish: Wished, wanted: Within) -> None:
+    """The same of one job."""
+    await _answer(socket, wish, joined([of_job(job), wanted]))
+
+
+async def _answer(socket: WebSocket, wish: Wish, wanted: Filter) -> None:
+    listener = wish.listener(wanted)
+    try:
+        await socket.receive()  # that it wants to be one; it is, once it is sure that it can be told
+        telling = Telling(listener, wish.telling)
+        with suppress(WebSocketDisconnect):
+            await until_gone(listener.subscriber, lambda: _tell(telling, socket), lambda: _left(socket))
+    finally:
+        listener.close()
+
+
+async def _tell(telling: Telling, socket: WebSocket) -> None:
+    begun = False
+    async for portion in telling.portions():
+        if not begun:
+            begun = True
+            await socket.accept(PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
+        for message in portion:
+            await socket.send({"type": "websocket.send", "text": to_json(message).decode()})
+    await socket.close(1001)
+
+
+async def _left(socket: WebSocket) -> None:
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
