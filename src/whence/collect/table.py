@@ -53,6 +53,7 @@ BUILT_IN: Final[tuple[Kind, ...]] = (
     _kind("processor", "probabilistic_sampler", LOGS | TRACES, "keeps a share of traces or logs"),
     _kind("processor", "tail_sampling", TRACES, "keeps whole traces by what happened in them"),
     _kind("exporter", "whence", ALL, "the archive: acknowledged when it is on the device"),
+    _kind("exporter", "file", ALL, "OTLP JSON lines in a file at one path; never empties it"),
     _kind("exporter", "otlp_grpc", ALL, "OTLP over gRPC to any backend", ("otlp",)),
     _kind("exporter", "otlp_http", ALL, "OTLP over HTTP to any backend", ("otlphttp",)),
     _kind("exporter", "debug", ALL, "shows what passes on standard error", ("logging",)),

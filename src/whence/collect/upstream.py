@@ -28,7 +28,6 @@ INSTEAD: Final[dict[tuple[Role, str], str]] = {
         ("receiver", name): "take the files in with `whence import FILE...`, which reads structlog and eliot lines"
         for name in ("filelog", "file_log")
     },
-    ("exporter", "file"): "use whence: {directory: PATH}, whose files are OTLP JSON Lines; it rotates and never truncates",
     ("receiver", "nop"): "leave it out: a pipeline needs a receiver that receives",
     ("exporter", "jaeger"): "Jaeger takes OTLP: use otlp_grpc with its port 4317",
     ("exporter", "tempo"): "Tempo takes OTLP: use otlp_grpc with its port 4317",
