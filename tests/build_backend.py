@@ -58,6 +58,8 @@ class Backend:
     def __init__(self, pair: tuple[Path, Path] | None = None) -> None:
         self.answers: list[Say] = []
         self.always = Say()
+        self.poison: str | None = None
+        """Requests with this text in them are refused for good."""
         self.seen: list[tuple[str, dict[str, str]]] = []
         """Signal or path, and headers, of everything that came."""
         self.kept: list[tuple[str, bytes]] = []
@@ -101,10 +103,12 @@ class Backend:
             for record in scope["logRecords"]
         ]
 
-    def _next(self, what: str, headers: dict[str, str]) -> Say:
+    def _next(self, what: str, headers: dict[str, str], data: bytes) -> Say:
         with self._changed:
             self.seen.append((what, headers))
             self._changed.notify_all()
+            if self.poison is not None and self.poison.encode() in data:
+                return Say(400, code=3)
             return self.answers.pop(0) if self.answers else self.always
 
     def _keep(self, signal: str, data: bytes) -> None:
@@ -114,7 +118,7 @@ class Backend:
 
     def _export(self, signal: str) -> Any:
         def export(data: bytes, context: Any) -> bytes:
-            say = self._next(signal, dict(context.invocation_metadata()))
+            say = self._next(signal, dict(context.invocation_metadata()), data)
             if say.hang:
                 self._ended.wait()
             if say.details is not None:
@@ -135,7 +139,7 @@ class Backend:
             def do_POST(self) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 data = UNPACK[headers.get("content-encoding", "")](self.rfile.read(int(headers["content-length"])))
-                say = backend._next(self.path, headers)
+                say = backend._next(self.path, headers, data)
                 if say.hang:
                     backend._ended.wait()
                     self.close_connection = True

@@ -1,5 +1,7 @@
 """The exporter `otlp_grpc`: OTLP over gRPC to any backend."""
 
+import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 import grpc
@@ -23,6 +25,9 @@ _METHODS: Final[dict[Signal, str]] = {
 _COMPRESSIONS: Final = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
 _MOST: Final = 4 * MIB
 """Bytes of an answer."""
+_SOONEST: Final = 0.1
+"""Seconds until a connection that could not be made is tried again."""
+_SILENCE: Final = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 class OTLPGRPCSettings(GRPCClient):
@@ -33,33 +38,68 @@ class OTLPGRPCSettings(GRPCClient):
 
 
 class GRPCTransport:
-    """One channel, which connects and reconnects by itself."""
+    """One channel, which connects and reconnects by itself, and is made anew where its connection has fallen silent.
 
-    def __init__(self, settings: OTLPGRPCSettings, auth: ClientAuth | None) -> None:
+    A router on the way may forget a connection without a word. HTTP/2 would go on with it until the system gives it up,
+    after a quarter of an hour; so where a call has had no answer in its time, and no other call either, the next ones
+    are sent on a new connection.
+    """
+
+    def __init__(self, settings: OTLPGRPCSettings, auth: ClientAuth | None, now: Callable[[], float]) -> None:
         self._settings = settings
         self._auth = auth
+        self._now = now
         self._headers = [(name.lower(), value.get_secret_value()) for name, value in settings.headers.items()]
-        self._channel = _channel(settings)
-        self._calls = {signal: self._channel.unary_unary(method) for signal, method in _METHODS.items()}
+        self._lock = threading.Lock()
+        self._line = _Line(_channel(settings))
 
     def send(self, request: Request, timeout: float) -> Verdict:
         """One call, with the request's bytes as they are."""
+        with self._lock:
+            line = self._line
+            line.calls += 1
+        begun, failed = self._now(), None
         try:
-            answer: bytes = self._calls[request.signal](
+            answer: bytes = line.methods[request.signal](
                 request.data,
                 timeout=timeout,
                 metadata=[*self._headers, *(self._auth.headers().items() if self._auth else ())],
                 wait_for_ready=self._settings.wait_for_ready,
             )
         except grpc.RpcError as failure:
+            failed = failure
             return _judged(failure)
         except (ValueError, TypeError) as trouble:
             return GivenUp(f"cannot call {self._settings.endpoint}: {trouble}; is a header not what gRPC allows?")
-        return judge_response(request.signal, answer)
+        else:
+            return judge_response(request.signal, answer)
+        finally:
+            self._left(line, begun, is_silence=failed is not None and failed.code() is _SILENCE)
 
     def close(self) -> None:
         """Calls that are not answered are cancelled."""
-        self._channel.close()
+        self._line.channel.close()
+
+    def _left(self, line: "_Line", begun: float, *, is_silence: bool) -> None:
+        with self._lock:
+            line.calls -= 1
+            if not is_silence:
+                line.heard = self._now()
+            elif line is self._line and line.heard < begun:
+                self._line = _Line(_channel(self._settings))
+            unused = line is not self._line and not line.calls
+        if unused:
+            line.channel.close()
+
+
+class _Line:
+    """A channel, how many calls are on it, and when one was answered last."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.channel = channel
+        self.methods = {signal: channel.unary_unary(method) for signal, method in _METHODS.items()}
+        self.calls = 0
+        self.heard = 0.0
 
 
 def target_of(endpoint: str) -> tuple[str, bool | None]:
@@ -75,17 +115,22 @@ def build(settings: OTLPGRPCSettings, host: Host) -> Sender:
     if not target_of(settings.endpoint)[0]:
         raise ConfigError(f"cannot send by {host.id}: set endpoint, such as localhost:4317")
     terms = terms_of(settings.timeout or 5.0, settings.retry_on_failure, settings.sending_queue)
-    return Sender(terms, host, lambda: GRPCTransport(settings, client_auth(host, settings.auth)))
+    return Sender(terms, host, lambda: GRPCTransport(settings, client_auth(host, settings.auth), host.monotonic))
 
 
 def _channel(settings: OTLPGRPCSettings) -> grpc.Channel:
     target, insecure = target_of(settings.endpoint)
-    tls = settings.tls or TLSClient()
+    tls, retry = settings.tls or TLSClient(), settings.retry_on_failure
     options: dict[str, Any] = {
         "grpc.max_send_message_length": -1,
         "grpc.max_receive_message_length": _MOST,
         "grpc.lb_policy_name": settings.balancer_name,
         "grpc.primary_user_agent": f"whence/{VERSION}",
+        # A channel that is made anew must not take over the silent connection of the one before.
+        "grpc.use_local_subchannel_pool": 1,
+        # By itself the library waits up to two minutes before it connects again to a backend that has come back.
+        "grpc.initial_reconnect_backoff_ms": int(min(max(retry.initial_interval, _SOONEST), 1.0) * 1000),
+        "grpc.max_reconnect_backoff_ms": int(max(retry.max_interval, _SOONEST) * 1000),
     }
     if settings.authority:
         options["grpc.default_authority"] = settings.authority

@@ -119,6 +119,12 @@ class Queue:
             return entry.data or b""
         return self._store.read(entry)
 
+    def back(self, entries: Sequence[Entry]) -> None:
+        """Taken, and neither delivered nor given up: those that are not done come first again."""
+        with self._changed:
+            self._waiting.extendleft(entry for entry in reversed(entries) if entry in self._undone)
+            self._changed.notify_all()
+
     def done(self, entries: Sequence[Entry]) -> None:
         """Delivered, or given up for good."""
         if self._store is not None:

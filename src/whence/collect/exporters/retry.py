@@ -60,7 +60,12 @@ class GivenUp(NamedTuple):
     """Never: sending it again is no use."""
 
     reason: str
+    in_parts: bool = False
+    """Whether it may be what is in it, so that parts of it may be taken."""
 
+
+_HTTP_CONTENT: Final = frozenset((400, 413, 422, 500))
+_GRPC_CONTENT: Final = frozenset((Code.INVALID_ARGUMENT, Code.RESOURCE_EXHAUSTED, Code.INTERNAL, Code.UNKNOWN))
 
 Verdict = Sent | PartiallyRejected | Retry | GivenUp
 
@@ -76,7 +81,7 @@ def judge_http(signal: Signal, status: int, headers: Mapping[str, str], body: by
         return Retry(reason, retry_after(headers.get("retry-after"), now))
     if 300 <= status < 400:
         return GivenUp(f"{reason}; redirects are not followed: set the endpoint to where it points")
-    return GivenUp(reason)
+    return GivenUp(reason, status in _HTTP_CONTENT)
 
 
 def judge_grpc(code: int, message: str, details: bytes | None) -> Verdict:
@@ -86,7 +91,7 @@ def judge_grpc(code: int, message: str, details: bytes | None) -> Verdict:
     after = retry_delay(details)
     if code in _GRPC or (code == Code.RESOURCE_EXHAUSTED and after is not None):
         return Retry(reason, after)
-    return GivenUp(reason)
+    return GivenUp(reason, code in _GRPC_CONTENT)
 
 
 def judge_response(signal: Signal, body: bytes, *, as_json: bool = False) -> Sent | PartiallyRejected:

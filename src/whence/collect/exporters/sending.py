@@ -157,9 +157,11 @@ class Sender:
         while entries := queue.take(self._terms.queue.batch):
             try:
                 self._send(queue, entries)
-            except Exception as trouble:  # the thread must go on; what it had stays in the queue, and on disk
+            except Exception as trouble:  # the thread must go on, and so must what it had
                 self._host.log.exception("%s: trouble of its own", self._host.id)
                 _tell(entries, trouble)
+                self._wait(_RETRY)
+                queue.back(entries)
 
     def _send(self, queue: Queue, entries: list[Entry]) -> None:
         items = sum(entry.items for entry in entries)
@@ -173,6 +175,12 @@ class Sender:
         verdict = self._deliver(request)
         if isinstance(verdict, Retry):  # stopping: it stays in the queue
             _tell(entries, Refused(f"cannot send the batch: {verdict.reason}", _RETRY))
+            return
+        if isinstance(verdict, GivenUp) and verdict.in_parts and len(entries) > 1:
+            # One of them must not cost the others, which were put together with it only to be sent.
+            half = len(entries) // 2
+            self._send(queue, entries[:half])
+            self._send(queue, entries[half:])
             return
         self._account(request, verdict)
         queue.done(entries)
