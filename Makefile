@@ -56,7 +56,7 @@ bench-collect: $(VENV)/.dev  ## print how much OTLP the collector takes, beside 
 	@$(BIN)/python -m benchmarks.collect
 
 torture: $(VENV)/.dev  ## the long versions of the fault tests
-	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto tests/walk tests/archive tests/otlp
+	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto tests/walk tests/archive tests/otlp tests/collect/receivers tests/collect/test_collect_kills.py
 
 lock:            ## write constraints.txt anew from what the ranges resolve to today
 	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock

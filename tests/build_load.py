@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
+import orjson
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData, ResourceLogs, ScopeLogs
 
 from build_lines import WHENCE, free_port
 from build_receivers import PROTO, Called, called, lines_in
-from build_requests import records_of_lines
+from build_requests import records_of
 from build_walk import environment, until
 
 CONFIG = """\
@@ -72,8 +73,8 @@ class Served:
 
     def children(self) -> list[int]:
         """The processes it has started that are still there."""
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in path.read_text().split() if _runs(int(pid))]
+        found = [path.read_text() for path in Path(f"/proc/{self.process.pid}/task").glob("*/children")]
+        return [int(pid) for pid in " ".join(found).split() if is_running(int(pid))]
 
     def memory(self, what: str = "VmRSS") -> int:
         """Bytes that it holds (`VmRSS`), or has held since `forget_peak` (`VmHWM`). Linux."""
@@ -86,29 +87,16 @@ class Served:
 
     def bodies(self) -> Counter[str]:
         """The text of each log record in the archive, and how often it is there."""
-        records = records_of_lines("logs", _Lines(lines_in(self.archive, "logs")))
-        return Counter(record["body"]["stringValue"] for *_, record in records)
-
-
-class _Line:
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-
-def _Lines(found: list[bytes]) -> list[_Line]:
-    return [_Line(data) for data in found]
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+        records = [one[-1] for line in lines_in(self.archive, "logs") for one in records_of("logs", orjson.loads(line))]
+        return Counter(record["body"]["stringValue"] for record in records)
 
 
 def is_running(pid: int) -> bool:
     """Whether a process is there, and no zombie. Linux."""
-    return _runs(pid)
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from whence.archive.reader import Archive
 from whence.collect.auth import Unauthenticated
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Host
-from whence.collect.exporters.whence import GROUP, WhenceExporter, WhenceSettings
+from whence.collect.exporters.whence import WhenceExporter, WhenceSettings
 from whence.collect.receivers.otlp import PLUG, OTLPReceiver
 from whence.collect.receivers.over_grpc import SERVICES
 from whence.collect.telemetry import Telemetry
@@ -173,7 +173,7 @@ def an_archive(directory: Path) -> Iterator[WhenceExporter]:
 
 def lines_in(directory: Path, signal: Any) -> list[bytes]:
     """What an archive has of a signal, in the order it came."""
-    return [line.data for line in Archive(directory).lines(groups={GROUP}, signal=signal)]
+    return [line.data for line in Archive(directory).lines(groups={"collected"}, signal=signal)]
 
 
 def talk(port: int, data: bytes, until: bytes = b"", timeout: float = 60.0) -> bytes:

@@ -129,6 +129,7 @@ POINTS: Final[dict[int, Point]] = {
         "slow clients, pipelines, Expect: 100-continue, connections that are kept, HTTP/2 where it is not offered",
         {
             f"{HERE}/test_http": "test_a_slow_client_harms_nobody test_a_body_that_stops_coming_is_not_waited_for "
+            "test_who_will_send_no_more_still_gets_its_answers "
             "test_requests_on_one_connection_are_answered_in_order test_what_is_not_wanted_need_not_be_sent "
             "test_bytes_that_are_no_http_end_the_connection_only",
             f"{HERE}/test_patience": "test_a_head_that_does_not_end_is_not_waited_for test_a_body_that_drips_ends_with_its_time "
@@ -163,12 +164,20 @@ POINTS: Final[dict[int, Point]] = {
     ),
     20: Point("a socket in the file system", {f"{HERE}/test_conformance_access": "test_a_unix_socket"}),
     21: Point(
-        "SIGTERM under load: nothing acknowledged is lost",
-        {"collect/test_collect_processes": "test_a_signal_stops_it_with_everything_acknowledged_kept"},
+        "SIGTERM under load: what was acknowledged is there, what was not was not taken; real clients deliver everything once",
+        {
+            "collect/test_collect_kills": "test_stopped_under_load_it_answers_whom_it_takes_from "
+            "test_official_exporters_get_everything_through_stops_and_starts",
+            "collect/test_collect_processes": "test_a_signal_stops_it_with_everything_acknowledged_kept",
+        },
     ),
     22: Point(
-        "SIGKILL under load: what was acknowledged is what is durable",
-        {"walk/test_collect": "test_what_was_acknowledged_is_there_after_a_kill"},
+        "SIGKILL under load: what was acknowledged (its answer came) is durable, once",
+        {
+            "collect/test_collect_kills": "test_killed_under_load_it_has_what_it_acknowledged "
+            "test_a_killed_process_of_several_is_replaced_under_load",
+            "walk/test_collect": "test_what_was_acknowledged_is_there_after_a_kill",
+        },
     ),
     23: Point(
         "as a client: waits as it is told, sends again what may be and nothing else",

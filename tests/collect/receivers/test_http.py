@@ -253,6 +253,24 @@ def test_requests_on_one_connection_are_answered_in_order(shared: Running) -> No
     assert statuses == [b"200", b"400", b"200"]
 
 
+def test_who_will_send_no_more_still_gets_its_answers(shared: Running) -> None:
+    """A half-closed connection: whole requests are answered, then it ends; half of one is no request."""
+    head = b"POST /v1/logs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+    for data, statuses in (
+        (head + b"{}", [b"200"]),
+        (2 * (head + b"{}"), [b"200"] * 2),
+        (head + b"{", []),
+        (b"POST", []),
+    ):
+        with socket.create_connection(("127.0.0.1", shared.http), 60) as client:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            said = b""
+            while piece := client.recv(1000):
+                said += piece
+        assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == statuses
+
+
 def test_a_client_that_leaves_gives_its_bytes_back(tmp_path: Path) -> None:
     """What a broken connection had sent is no longer counted as being worked on."""
     with receiving(tmp_path) as running:

@@ -86,6 +86,8 @@ def test_what_is_no_http_is_answered_with_a_status(tmp_path: Path) -> None:
         head, _, body = said.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 400") and PROTO.encode() in head
         assert Status.FromString(body).code == 3
+        said = talk(running.http, b"HEAD / HTTP/1.1\r\nX: \x00\r\n\r\n", until=b"never")
+        assert said.startswith(b"HTTP/1.1 400") and said.endswith(b"\r\n\r\n")
 
 
 def test_a_stopping_receiver_takes_nothing_more_on_either_transport(tmp_path: Path) -> None:

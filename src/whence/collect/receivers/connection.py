@@ -66,6 +66,15 @@ def connection(patience: Patience) -> type[HttpToolsProtocol]:
             if self._head > HEAD_BYTES and not self.transport.is_closing():
                 self._say(431, Failure(400, f"cannot read the request: its headers are longer than {HEAD_BYTES} bytes"))
 
+        def eof_received(self) -> bool:  # type: ignore[override]
+            """Whether to go on: who has sent a whole request, and will send no more, gets its answer."""
+            asked = self.cycle is not None and not self.cycle.response_complete and not self._in_body
+            if not asked or not self.transport.can_write_eof():  # with TLS there is no half of a connection
+                return False
+            self._leaving = True
+            self.cycle.keep_alive = False
+            return True
+
         def on_header(self, name: bytes, value: bytes) -> None:
             if not self._in_body:  # what trails a body is no header of it, whatever it says
                 super().on_header(name, value)
@@ -125,7 +134,8 @@ def connection(patience: Patience) -> type[HttpToolsProtocol]:
             body = failure(fault, encoding)
             length = str(len(body)).encode()
             head = (b"content-type: " + TYPES[encoding], b"content-length: " + length, b"connection: close")
-            self.transport.write(STATUS_LINE[status] + b"\r\n".join(head) + b"\r\n\r\n" + body)
+            said = b"" if self.parser.get_method() == b"HEAD" else body
+            self.transport.write(STATUS_LINE[status] + b"\r\n".join(head) + b"\r\n\r\n" + said)
             self.transport.close()
 
     class _Parting:
