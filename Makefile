@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check bench bench-codec bench-collect bench-query torture lock clean help
+.PHONY: demo test check check-native bench bench-codec bench-collect bench-query torture lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -37,11 +37,19 @@ demo: $(VENV)/.light  ## record a simulation with a mystery in it, and ask why
 test: $(VENV)/.dev $(VENV)/.clients  ## everything CI runs
 	@$(BIN)/python -m pytest -n auto
 
-check: $(VENV)/.dev  ## ruff, mypy strict, house tests
+check: $(VENV)/.dev check-native  ## ruff, mypy strict, house tests, the native core's own checks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/house
+
+# Only where Rust is, new enough, with its tools and the crates of the lock; whence does without.
+check-native:    ## the native core: rustfmt, clippy, cargo test
+	@if { cd native && cargo fmt --version && cargo clippy --version && cargo metadata --locked --format-version 1 \
+	    --config net.retry=1 --config http.timeout=10; } >/dev/null 2>&1; then \
+	  cargo fmt --all --check && cargo clippy --workspace --all-targets --locked --quiet -- -D warnings \
+	    && cargo test --workspace --locked --quiet; \
+	else echo "the native core is not checked: cargo, rustfmt, clippy or the crates are not here"; fi
 
 bench: $(VENV)/.dev  ## print speed beside the peers'; fails on nothing
 	@$(BIN)/python -m benchmarks.record
@@ -66,4 +74,4 @@ lock:            ## write constraints.txt anew from what the ranges resolve to t
 	@rm -rf $(VENV)/lock
 
 clean:
-	rm -rf $(VENV) $(CLIENTS)/node_modules build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) native/target src/whence/_native.*.so $(CLIENTS)/node_modules build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from build_cli import Ask
-from whence.cli.doctor import environment
+from whence.cli.doctor import core, environment
+from whence.native import choose
 
 NAMES = {"traces": {"whence", "console", "otlp_proto_http"}, "logs": {"whence", "console"}, "metrics": {"whence"}}
 
@@ -18,6 +19,7 @@ def test_a_sound_installation_is_found_sound(tmp_path: Path, whence: Ask) -> Non
     assert {finding["what"] for finding in answer.json_lines if finding["health"] == "wrong"} == set()
     assert answer.code == 0
     assert {"python", "whence", "opentelemetry-sdk", "archive", "durability", "disk"} <= set(found)
+    assert "core" in found  # native or pure Python, and why
     assert found["OTEL_TRACES_EXPORTER=whence"]["said"].startswith("whence.record.exporters:")
     assert not (tmp_path / "not-yet").exists() and list(tmp_path.iterdir()) == []
 
@@ -43,6 +45,12 @@ def test_variables_are_checked_for_spelling(variable: str, value: str, health: s
     assert (
         (finding.what, finding.health) == (variable, health) and hint in finding.said and "secret" not in finding.said
     )
+
+
+def test_the_core_that_is_not_in_use_is_named_with_its_reason() -> None:
+    """A slow collector's owner sees at once that the native core is missing, and what to do."""
+    found = core(choose("0"))
+    assert (found.what, found.health) == ("core", "note") and "WHENCE_NATIVE=0" in found.said
 
 
 def test_what_is_wrong_makes_the_exit_code_1(tmp_path: Path, whence: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption
 from whence.cli.output import screen, write, write_json
 from whence.cli.screen import Screen, Style
 from whence.cli.text import pad, safe
+from whence.native import CORE, Choice
 from whence.version import VERSION
 
 Health = Literal["ok", "note", "wrong"]
@@ -70,6 +71,7 @@ def installed() -> Iterator[Finding]:
     """Python, whence and the OpenTelemetry packages, with their versions."""
     yield Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
     yield Finding("whence", "ok", VERSION)
+    yield core(CORE)
     try:
         versions = sorted(
             {
@@ -86,6 +88,13 @@ def installed() -> Iterator[Finding]:
     for name in ("opentelemetry-api", "opentelemetry-sdk"):
         if name not in dict(versions):
             yield Finding(name, "wrong", f"not installed: pip install {name}")
+
+
+def core(choice: Choice) -> Finding:
+    """Which core reads and writes OTLP, and why; either gives the same answers."""
+    if choice.module is None:
+        return Finding("core", "note", f"pure Python, several times slower: {choice.why}")
+    return Finding("core", "ok", f"native: {choice.why}")
 
 
 def exporters() -> Iterator[Finding]:

@@ -4,13 +4,14 @@ The law: pure arithmetic on text that is already written; no record is looked in
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from whence.otlp.encode import Line, Shape
 from whence.otlp.limits import Limits
 
-_NOUNS: Final = {"logRecords": "log record", "spans": "span", "metrics": "data point"}
+NOUNS: Final = {"logRecords": "log record", "spans": "span", "metrics": "data point"}
+"""What is counted, by the name of the list of records."""
 _REPEATED: Final = 4
 """What stands around records is repeated in the next line only after records of a fourth of its size: however large a resource
 is, a request's lines are a few times its size. Where it would be more, a line grows beyond its limits instead."""
@@ -39,12 +40,21 @@ def ends(around: tuple[str, str]) -> Ends:
     return Ends(f"{head}[".encode(), f"]{tail}".encode())
 
 
+def lines_with(what: str, lines: list[Line], rejected: Mapping[str, int]) -> Lines:
+    """Lines, and what was rejected: so many of `what` for each reason."""
+    count = sum(rejected.values())
+    if not count:
+        return Lines(lines)
+    why = "; ".join(f"{count} {reason}" for reason, count in rejected.items())
+    return Lines(lines, count, f"{count} {what}{' was' if count == 1 else 's were'} not stored: {why}")
+
+
 class Sheet:
     """Takes the records of one request in their order, and closes a line where it is full."""
 
     def __init__(self, shape: Shape, limits: Limits) -> None:
         self._limits = limits
-        self._what = _NOUNS[shape.records]
+        self._what = NOUNS[shape.records]
         self._frame = Ends(b'{"%b":[' % shape.resources.encode(), b"]}\n")
         self._lines: list[Line] = []
         self._reasons: Counter[str] = Counter()
@@ -135,12 +145,7 @@ class Sheet:
         """All the lines, the last one closed, and what was rejected."""
         if self._count:
             self._close()
-        rejected = self._reasons.total()
-        if not rejected:
-            return Lines(self._lines)
-        why = "; ".join(f"{count} {reason}" for reason, count in self._reasons.items())
-        what = f"{self._what} was" if rejected == 1 else f"{self._what}s were"
-        return Lines(self._lines, rejected, f"{rejected} {what} not stored: {why}")
+        return lines_with(self._what, self._lines, self._reasons)
 
     def has_rejected(self, reason: str) -> bool:
         """Whether a record was rejected for this."""

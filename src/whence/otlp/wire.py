@@ -5,9 +5,10 @@ bytes for the same input and refuses the same input. Needs the extra `collect`.
 """
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from whence.otlp import from_json, from_protobuf, from_tree, to_protobuf
+from whence.native import CORE
+from whence.otlp import from_json, from_native, from_protobuf, from_tree, to_protobuf
 from whence.otlp.limits import DEFAULT, Limits
 from whence.otlp.schema import Signal
 from whence.otlp.sheet import Lines
@@ -20,18 +21,24 @@ __all__ = [
 Encoding = Literal["protobuf", "json"]
 Tree = dict[str, Any]
 
+# Which core stands behind the front is chosen here and nowhere else.
+_NATIVE: Final = CORE.module is not None
+_lines_of_protobuf: Final = from_native.lines_of_protobuf if _NATIVE else from_protobuf.lines_of_protobuf
+_tree_of_protobuf: Final = from_native.tree_of_protobuf if _NATIVE else from_protobuf.tree_of_protobuf
+_count_of_protobuf: Final = from_native.count_of_protobuf if _NATIVE else from_protobuf.count_of_protobuf
+
 
 def lines_of_protobuf(signal: Signal, data: bytes, limits: Limits = DEFAULT) -> Lines:
     """Lines of an Export*ServiceRequest. Raises DataError for bytes that are none.
 
     Rejected are records whose ids have a wrong length, spans without ids, and what is nested deeper than `limits.depth`.
     """
-    return from_protobuf.lines_of_protobuf(signal, data, limits)
+    return _lines_of_protobuf(signal, data, limits)
 
 
 def lines_of_json(signal: Signal, data: bytes, limits: Limits = DEFAULT) -> Lines:
     """Lines of an OTLP JSON body: the same bytes as of the same request in protobuf. Raises DataError with the place."""
-    return from_protobuf.lines_of_protobuf(signal, from_json.protobuf_of_json(signal, data), limits)
+    return _lines_of_protobuf(signal, from_json.protobuf_of_json(signal, data), limits)
 
 
 def lines_of_tree(signal: Signal, tree: Tree, limits: Limits = DEFAULT) -> Lines:
@@ -44,12 +51,12 @@ def lines_of_tree(signal: Signal, tree: Tree, limits: Limits = DEFAULT) -> Lines
 
 def tree_of_protobuf(signal: Signal, data: bytes) -> Tree:
     """An Export*ServiceRequest as canonical OTLP JSON, nothing left out. Raises DataError for bytes that are none."""
-    return from_protobuf.tree_of_protobuf(signal, data)
+    return _tree_of_protobuf(signal, data)
 
 
 def tree_of_json(signal: Signal, data: bytes) -> Tree:
     """An OTLP JSON body as canonical OTLP JSON. Raises DataError with the place."""
-    return from_protobuf.tree_of_protobuf(signal, from_json.protobuf_of_json(signal, data))
+    return _tree_of_protobuf(signal, from_json.protobuf_of_json(signal, data))
 
 
 def protobuf_of_tree(signal: Signal, tree: Tree) -> bytes:
@@ -70,5 +77,5 @@ def protobuf_of_lines(signal: Signal, lines: Iterable[bytes]) -> bytes:
 def count_of(signal: Signal, data: bytes, encoding: Encoding) -> int:
     """Log records, spans or data points in a request, those that would be rejected too. Raises DataError where it sees none."""
     if encoding == "protobuf":
-        return from_protobuf.count_of_protobuf(signal, data)
+        return _count_of_protobuf(signal, data)
     return from_tree.count_of_tree(signal, from_json.object_of_json(signal, data)) if data else 0

@@ -1,0 +1,13 @@
+//! OTLP's bytes to lines of the archive and back, without objects between.
+//!
+//! The law: the same answer as the pure Python core, byte for byte. What is refused is refused without words: the caller asks
+//! the Python core, which has them.
+#![forbid(unsafe_code)]
+
+pub mod check;
+pub mod lines;
+pub mod schema;
+pub mod sheet;
+pub mod text;
+pub mod wire;
+pub mod write;

@@ -1,0 +1,122 @@
+//! whence's native core for Python: bytes in, bytes out, and the GIL released between.
+//!
+//! The law: nothing here decides or says anything; what is refused is refused without words, and the caller asks the Python
+//! core, which has them.
+#![deny(unsafe_code)]
+
+use std::cell::Cell;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use whence_core::lines;
+use whence_core::schema::{Levels, Schema};
+use whence_core::sheet::{Limits, Lines, Reason};
+use whence_core::wire::Stop;
+
+pyo3::create_exception!(_native, Refused, pyo3::exceptions::PyException, "What the native core does not take.");
+
+thread_local! {
+    /// Memory that the last request of this thread was written in: new pages for each would cost more than the writing.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Bytes that a thread keeps between requests.
+const KEPT: usize = 16 << 20;
+
+fn with_spare<T>(work: impl FnOnce(Vec<u8>) -> T) -> T {
+    let mut spare = SPARE.take();
+    spare.clear();
+    work(spare)
+}
+
+fn give_back(used: Vec<u8>) {
+    if used.capacity() <= KEPT {
+        SPARE.set(used);
+    }
+}
+
+fn refused(_: Stop) -> PyErr {
+    Refused::new_err(())
+}
+
+type Line<'py> = (Bound<'py, PyBytes>, i64, u64, u64);
+type Rejected = Vec<(&'static str, u64)>;
+
+/// OTLP's messages as they are installed, and what is made of them.
+#[pyclass(frozen)]
+struct Codec {
+    schema: Schema,
+}
+
+impl Codec {
+    fn levels(&self, signal: &str) -> PyResult<&Levels> {
+        self.schema.levels(signal).ok_or_else(|| PyValueError::new_err(format!("no signal is called {signal:?}")))
+    }
+}
+
+#[pymethods]
+impl Codec {
+    /// Of a schema in words; see `whence.otlp.from_native`.
+    #[new]
+    fn new(schema: &str) -> PyResult<Self> {
+        Ok(Codec { schema: Schema::parse(schema).map_err(PyValueError::new_err)? })
+    }
+
+    /// Lines of a request, each with its records and times, and how many records were rejected for which reason.
+    fn lines_of_protobuf<'py>(
+        &self, py: Python<'py>, signal: &str, data: &[u8], line_bytes: i64, records_per_line: i64, depth: i64,
+    ) -> PyResult<(Vec<Line<'py>>, Rejected)> {
+        let levels = self.levels(signal)?;
+        let limits = Limits { line_bytes, records_per_line, depth };
+        let made = py.detach(|| with_spare(|out| lines::lines_of_protobuf(&self.schema, levels, data, limits, out)));
+        Ok(given(py, made.map_err(refused)?))
+    }
+
+    /// A request as JSON text.
+    fn text_of_protobuf<'py>(&self, py: Python<'py>, signal: &str, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let levels = self.levels(signal)?;
+        let made = py.detach(|| with_spare(|out| lines::text_of_protobuf(&self.schema, levels, data, out)));
+        let text = made.map_err(refused)?;
+        let bytes = PyBytes::new(py, &text);
+        give_back(text);
+        Ok(bytes)
+    }
+
+    /// How many records a request holds.
+    fn count_of_protobuf(&self, py: Python<'_>, signal: &str, data: &[u8]) -> PyResult<u64> {
+        let levels = self.levels(signal)?;
+        py.detach(|| lines::count_of_protobuf(&self.schema, levels, data)).map_err(refused)
+    }
+}
+
+fn given(py: Python<'_>, made: Lines) -> (Vec<Line<'_>>, Rejected) {
+    let mut start = 0;
+    let mut found = Vec::with_capacity(made.lines.len());
+    for line in &made.lines {
+        let data = PyBytes::new(py, &made.data[start..line.end]);
+        found.push((data, line.records, line.first, line.last));
+        start = line.end;
+    }
+    let rejected = made.rejected.iter().map(|&(reason, count)| (name(reason), count)).collect();
+    give_back(made.data);
+    (found, rejected)
+}
+
+/// The name of a reason in `whence.otlp.reasons`.
+fn name(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Deep => "DEEP",
+        Reason::TraceId => "TRACE_ID",
+        Reason::SpanId => "SPAN_ID",
+        Reason::ParentId => "PARENT_ID",
+        Reason::Link => "LINK",
+        Reason::Exemplar => "EXEMPLAR",
+    }
+}
+
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::{Codec, Refused};
+}
