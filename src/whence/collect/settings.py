@@ -315,6 +315,10 @@ class SendingQueue(Settings):
     sizer: Literal["requests", "items", "bytes"] = "requests"
     block_on_overflow: bool = False
     wait_for_result: bool = False
+    max_bytes: Size = 1 << 30
+    """Bytes of everything that is not delivered, whatever `sizer` says; 0: no bound. whence's own."""
+    max_age: Duration = 0.0
+    """How long a request may wait before it is given up, counted and logged; 0: for ever. whence's own."""
     storage: str | None = None
     """The id of a `file_storage` extension: the queue is on disk and survives a restart."""
     batch: QueueBatch | None = None

@@ -63,6 +63,12 @@ METRICS: Final[dict[str, Metric]] = {
     "whence_receiver_file_lines_unparsed": Metric(
         "counter", "lines of files that an operator or format could not read"
     ),
+    **{
+        f"whence_exporter_expired_{items}": Metric(
+            "counter", f"{items.replace('_', ' ')} given up as older than max_age"
+        )
+        for items in ITEMS.values()
+    },
     "otelcol_exporter_queue_size": Metric("gauge", "what waits in the sending queue, in its unit"),
     "otelcol_exporter_queue_capacity": Metric("gauge", "what the sending queue can hold, in its unit"),
     "otelcol_exporter_in_flight_requests": Metric("gauge", "requests sent and not yet answered"),

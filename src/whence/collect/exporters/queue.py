@@ -1,4 +1,4 @@
-"""The sending queue: what waits between a pipeline and a backend, bounded, in memory or on disk.
+"""The sending queue: what waits between a pipeline and a backend, bounded in number, bytes and age, in memory or on disk.
 
 The law: what is in it counts until it is delivered or given up, so that its bound is a bound on everything undelivered.
 """
@@ -17,6 +17,8 @@ from whence.collect.settings import QueueBatch, SendingQueue
 from whence.otlp.wire import Signal
 
 _RETRY: Final = 1.0
+_HELD: Final = 32 << 20
+"""Bytes of what is on disk that are kept in memory too, so that they need not be read again to be sent."""
 
 
 class Request(NamedTuple):
@@ -37,6 +39,10 @@ class Entry:
     data: bytes | None = None
     number: int = 0
     """Its number on disk."""
+    queued_at: int = 0
+    """Nanoseconds since the epoch, where it was found on disk."""
+    born: float = 0.0
+    """When it was queued, on the monotonic clock."""
     result: "Future[Receipt] | None" = None
     """Where somebody waits for what becomes of it."""
 
@@ -65,6 +71,7 @@ class Queue:
     """Entries in the order they came, for several takers. Thread-safe."""
 
     def __init__(self, settings: SendingQueue, store: Store | None = None, found: Sequence[Entry] = ()) -> None:
+        """`found`: what the store has from before, with its `born` set."""
         self.capacity = settings.queue_size
         self._settings = settings
         self._store = store
@@ -72,6 +79,9 @@ class Queue:
         self._waiting: deque[Entry] = deque(found)
         self._undone: set[Entry] = set(found)
         self._size = sum(map(self._measure, found))
+        self._bytes = sum(entry.length for entry in found)
+        self._held = 0
+        """Bytes in memory of what is on disk."""
         self._closed = False
         self._abandoned = False
 
@@ -89,14 +99,23 @@ class Queue:
                 f"cannot queue {need} {self._settings.sizer} in one request: the queue holds {self.capacity}; "
                 "send smaller requests, or raise sending_queue.queue_size"
             )
-        self._reserve(need)
+        if self._settings.max_bytes and entry.length > self._settings.max_bytes:
+            raise Unacceptable(
+                f"cannot queue {entry.length} bytes in one request: the queue holds {self._settings.max_bytes}; "
+                "send smaller requests, or raise sending_queue.max_bytes"
+            )
+        self._reserve(need, entry.length)
         try:
             if self._store is not None:
                 entry = self._store.append(request)
         except BaseException:
-            self._release(need)
+            self._release(need, entry.length)
             raise
+        entry.born = time.monotonic()
         with self._changed:
+            if self._store is not None and self._held + entry.length <= _HELD:
+                entry.data = request.data
+                self._held += entry.length
             self._waiting.append(entry)
             self._undone.add(entry)
             self._changed.notify_all()
@@ -112,6 +131,14 @@ class Queue:
             if batch is not None:
                 self._gather(taken, batch)
             return taken
+
+    def expired(self, before: float) -> list[Entry]:
+        """What waits since before this time of the monotonic clock; it is the caller's now, as if taken."""
+        with self._changed:
+            old = []
+            while self._waiting and self._waiting[0].born < before:
+                old.append(self._waiting.popleft())
+            return old
 
     def read(self, entry: Entry) -> bytes:
         """Its bytes. Raises StorageError."""
@@ -131,7 +158,9 @@ class Queue:
             self._store.done(entries)
         with self._changed:
             self._undone.difference_update(entries)
-        self._release(sum(map(self._measure, entries)))
+            if self._store is not None:
+                self._held -= sum(entry.length for entry in entries if entry.data is not None)
+        self._release(sum(map(self._measure, entries)), sum(entry.length for entry in entries))
 
     def close(self) -> None:
         """Take nothing more in; what is there can still be taken out."""
@@ -172,19 +201,25 @@ class Queue:
                 return
             self._changed.wait(left)
 
-    def _reserve(self, need: int) -> None:
+    def _reserve(self, need: int, length: int) -> None:
         with self._changed:
-            while self._size + need > self.capacity and self._settings.block_on_overflow and not self._closed:
+            while self._is_full(need, length) and self._settings.block_on_overflow and not self._closed:
                 self._changed.wait()
             if self._closed:
                 raise Refused("cannot queue the batch: the exporter is stopping; send it again", _RETRY)
-            if self._size + need > self.capacity:
+            if self._is_full(need, length):
                 raise Refused("cannot queue the batch: the sending queue is full; send it again later", _RETRY)
             self._size += need
+            self._bytes += length
 
-    def _release(self, size: int) -> None:
+    def _is_full(self, need: int, length: int) -> bool:
+        most = self._settings.max_bytes
+        return self._size + need > self.capacity or bool(most and self._bytes + length > most)
+
+    def _release(self, size: int, length: int) -> None:
         with self._changed:
             self._size -= size
+            self._bytes -= length
             self._changed.notify_all()
 
     def _measure(self, entry: Entry) -> int:

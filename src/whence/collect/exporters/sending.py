@@ -21,6 +21,8 @@ from whence.errors import ConfigError, StorageError
 
 _RETRY: Final = 1.0
 _TOLD_EVERY: Final = 10.0
+_NO_CLOCK: Final = 1_577_836_800_000_000_000
+"""Nanoseconds since the epoch, in 2020: a clock that says less was never set."""
 _LEAST: Final = 0.05
 """Seconds that even the last attempt before a stop may take."""
 
@@ -137,6 +139,7 @@ class Sender:
         if self._transport is None:
             raise Refused("cannot send the batch: the exporter is not started; send it again", _RETRY)
         verdict = self._deliver(request)
+        assert verdict is not None, "what is not queued does not expire"
         self._account(request, verdict)
         return _receipt(verdict)
 
@@ -144,8 +147,12 @@ class Sender:
         queue = self._terms.queue
         if not queue.storage:
             return Queue(queue)
-        store = DiskStore(self._host.folder(queue.storage), self._host.log)
+        store = DiskStore(self._host.folder(queue.storage), self._host.log, self._host.now)
         found = store.open()
+        for entry in found:
+            # A queue that was filled before its machine knew the time must not be thrown away for it.
+            age = self._host.now() - entry.queued_at if entry.queued_at > _NO_CLOCK else 0
+            entry.born = self._host.monotonic() - max(age, 0) / 1e9
         if found:
             items = sum(entry.items for entry in found)
             self._host.log.info("%s: %d requests with %d items were on disk", self._host.id, len(found), items)
@@ -156,7 +163,10 @@ class Sender:
     def _empty(self, queue: Queue) -> None:
         while entries := queue.take(self._terms.queue.batch):
             try:
-                self._send(queue, entries)
+                fresh = [entry for entry in entries if not self._is_old(entry)]
+                self._expire(queue, [entry for entry in entries if self._is_old(entry)])
+                if fresh:
+                    self._send(queue, fresh)
             except Exception as trouble:  # the thread must go on, and so must what it had
                 self._host.log.exception("%s: trouble of its own", self._host.id)
                 _tell(entries, trouble)
@@ -172,7 +182,10 @@ class Sender:
             self._account(Request(entries[0].signal, b"", items), GivenUp(str(trouble)))
             queue.done(entries)
             return
-        verdict = self._deliver(request)
+        verdict = self._deliver(request, queue, max(entry.born for entry in entries))
+        if verdict is None:
+            self._expire(queue, entries)
+            return
         if isinstance(verdict, Retry):  # stopping: it stays in the queue
             _tell(entries, Refused(f"cannot send the batch: {verdict.reason}", _RETRY))
             return
@@ -193,8 +206,11 @@ class Sender:
                 if entry.result:
                     entry.result.set_result(receipt)
 
-    def _deliver(self, request: Request) -> Verdict:
-        """Until it arrives or is given up; Retry only where the exporter is stopping, or retries are over in the caller."""
+    def _deliver(self, request: Request, queue: Queue | None = None, born: float = 0.0) -> Verdict | None:
+        """Until it arrives or is given up; None where it has become too old.
+
+        Retry only where the exporter is stopping, or retries are over in the caller.
+        """
         begun, failures, me = self._host.monotonic(), 0, threading.get_ident()
         try:
             while True:
@@ -209,10 +225,34 @@ class Sender:
                     return verdict if self._queue is None else GivenUp(f"{verdict.reason}; after {failures} attempts")
                 if self._is_to_be_said("retry"):
                     self._host.log.warning("%s sends again in %.1f s: %s", self._host.id, wait, verdict.reason)
+                if queue is not None and self._max_age:
+                    wait = min(wait, max(born + self._max_age - self._host.monotonic(), 0.0))
                 if not self._wait(wait):
                     return verdict
+                if queue is not None and self._max_age:
+                    self._expire(queue, queue.expired(self._host.monotonic() - self._max_age))
+                    if born + self._max_age <= self._host.monotonic():
+                        return None
         finally:
             self._failing.pop(me, None)
+
+    @property
+    def _max_age(self) -> float:
+        return self._terms.queue.max_age
+
+    def _is_old(self, entry: Entry) -> bool:
+        return bool(self._max_age) and entry.born + self._max_age <= self._host.monotonic()
+
+    def _expire(self, queue: Queue, entries: list[Entry]) -> None:
+        """Give up what is too old: counted, and said once for all of a signal."""
+        for signal in dict.fromkeys(entry.signal for entry in entries):
+            items = sum(entry.items for entry in entries if entry.signal == signal)
+            reason = f"longer than max_age, {self._max_age:g} s, in the queue"
+            self._account(Request(signal, b"", items), GivenUp(reason))
+            self._host.telemetry.count(f"whence_exporter_expired_{ITEMS[signal]}", items, exporter=self._host.id)
+        if entries:
+            queue.done(entries)
+            _tell(entries, Unacceptable("cannot send the batch: it is too old (max_age)"))
 
     def _attempt(self, request: Request) -> Verdict:
         if self._transport is None:
