@@ -17,7 +17,7 @@ $(VENV)/.light: pyproject.toml constraints.txt
 	@$(PIP) install -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.light
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.light
 	@echo "installing the development tools into $(VENV)"
 	@$(PIP) install -c constraints.txt -r requirements-dev.txt -e '.[all]'
 	@touch $@
