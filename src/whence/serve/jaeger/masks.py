@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from whence.event.model import Event
+from whence.otlp.shown import Around, Json
 from whence.otlp.value import pairs, plain_attributes
 from whence.serve.access.mask import Mask
-from whence.serve.jaeger.projections import Json
-from whence.serve.jaeger.whole import Around, Masked
+from whence.serve.jaeger.whole import Masked
 
 _EMPTY: Final = Event(id="", type="", time=0)
 

@@ -17,11 +17,11 @@ from whence.filter.tree import Among, Either, Exists, Filter, Path
 from whence.index.engine import Engine
 from whence.index.scan import Where, matching
 from whence.index.store import open_scanner
+from whence.otlp.shown import tie_of, trace_of_run
 from whence.otlp.value import plain_attributes
 from whence.serve.access.caller import Caller, sees, visible_to
 from whence.serve.jaeger.lists import Lists
 from whence.serve.jaeger.masks import masking
-from whence.serve.jaeger.projections import tie_of, trace_of_run
 from whence.serve.jaeger.search import (
     ERROR,
     IS_LOG_EVENT,

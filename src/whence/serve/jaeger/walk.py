@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whence.index.scan import Blocks, Where, matching
-from whence.serve.jaeger.projections import trace_of_run
+from whence.otlp.shown import trace_of_run
 
 Numbers = Any
 """A numpy array of one dimension."""

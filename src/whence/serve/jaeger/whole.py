@@ -15,12 +15,9 @@ from whence.errors import DataError
 from whence.event.ids import span_event_id_of, span_id_of
 from whence.event.model import Event
 from whence.otlp.parse import parse_line
+from whence.otlp.shown import Around, Json, around_of, event_on_span, is_projection, span_of_event, tree_of
 from whence.otlp.to_protobuf import protobuf_of_tree
-from whence.otlp.value import pairs
-from whence.serve.jaeger.projections import Json, event_on_span, is_projection, span_of_event
 
-Around = tuple[Json, str, Json, str]
-"""A resource, its schema URL, a scope and its schema URL."""
 Where = tuple[str, int]
 """A line: its segment's stem, and its offset."""
 _KEPT: Final = 24
@@ -73,18 +70,6 @@ class Trace:
                 size += length
         if some:
             yield tree_of(some.values())
-
-
-def tree_of(groups: Iterable[tuple[Around, list[Json]]]) -> Json:
-    """TracesData of spans by what surrounds them: resource, scope and status are always there."""
-    resources: dict[bytes, Json] = {}
-    for (resource, url, scope, scope_url), spans in groups:
-        key = orjson.dumps((resource, url))
-        if key not in resources:
-            resources[key] = {"resource": resource, "scopeSpans": [], **({"schemaUrl": url} if url else {})}
-        part = {"scope": scope, "spans": spans, **({"schemaUrl": scope_url} if scope_url else {})}
-        resources[key]["scopeSpans"].append(part)
-    return {"resourceSpans": list(resources.values())}
 
 
 def protobuf_of(tree: Json) -> bytes:
@@ -227,11 +212,3 @@ def _seen(trace: str, own: str, span: Json, ids: frozenset[str] | None) -> Json:
     if not str(span.get("parentSpanId") or "").strip("0"):
         shown.pop("parentSpanId", None)  # a parent of zeros would be shown as a span that is missing
     return shown
-
-
-def around_of(event: Event) -> Around:
-    """What surrounds an event, as OTLP JSON."""
-    scope: Json = {name: event.scope[name] for name in ("name", "version") if event.scope.get(name)}
-    if event.scope.get("attributes"):
-        scope["attributes"] = pairs(event.scope["attributes"])
-    return {"attributes": pairs(event.resource)}, "", scope, ""

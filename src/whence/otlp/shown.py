@@ -1,13 +1,19 @@
 """Log events as what trace viewers show: a span event on the span they happened in, or a span of no duration, in OTLP JSON.
 
-The law: pure, and only made on the way out. What is made carries the event's id and the mark of a projection, as that of
-`whence.record`; read back by whence it is the event it came from.
+The one place where events become spans, for whoever serves, sends on or pushes. `whence.record.bridge` does the same to the SDK's
+objects, with the same ids.
+
+The law: pure, and only made on the way out. What is made carries the event's id and the mark of a projection; read back by whence
+it is the event it came from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
+import orjson
+
 from whence.event import names
+from whence.event.kinds import Severity
 from whence.event.model import Event
 from whence.otlp.project import (
     AS_SPAN,
@@ -19,9 +25,12 @@ from whence.otlp.project import (
     projected_trace_id,
 )
 from whence.otlp.value import pairs, plain_attributes
-from whence.serve.jaeger.search import ERROR
 
 Json = dict[str, Any]
+Around = tuple[Json, str, Json, str]
+"""A resource, its schema URL, a scope and its schema URL."""
+Ties = Mapping[str, tuple[str, str]]
+"""The trace and span in which events are shown, in hex, by their ids."""
 NO_RUN: Final = "unknown"
 """The run of what says none, where a trace is named after it."""
 _FIELDS: Final = {
@@ -41,7 +50,7 @@ def trace_of(event: Event) -> str:
     return event.trace_id or trace_of_run(event.run)
 
 
-def span_of_event(event: Event, ties: Mapping[str, tuple[str, str]]) -> Json:
+def span_of_event(event: Event, ties: Ties) -> Json:
     """An event as a span of no duration, linked to its causes. `ties`: the trace and span in which each known cause is shown."""
     trace = trace_of(event)
     span: Json = {
@@ -57,7 +66,7 @@ def span_of_event(event: Event, ties: Mapping[str, tuple[str, str]]) -> Json:
         span["parentSpanId"] = event.span_id
     if event.caused_by:
         span["links"] = [_link(cause, event.id, ties.get(cause), trace) for cause in event.caused_by]
-    if event.severity is not None and event.severity >= ERROR:
+    if event.severity is not None and event.severity >= Severity.ERROR:
         span["status"] = {"code": 2}
     return span
 
@@ -108,3 +117,43 @@ def tie_of(event: Event, *, on_span: bool) -> tuple[str, str]:
     if on_span and event.trace_id and event.span_id:
         return event.trace_id, event.span_id
     return trace_of(event), f"{projected_span_id(event.id):016x}"
+
+
+def around_of(event: Event) -> Around:
+    """What surrounds an event, as OTLP JSON."""
+    scope: Json = {name: event.scope[name] for name in ("name", "version") if event.scope.get(name)}
+    if event.scope.get("attributes"):
+        scope["attributes"] = pairs(event.scope["attributes"])
+    return {"attributes": pairs(event.resource)}, "", scope, ""
+
+
+def tree_of(groups: Iterable[tuple[Around, list[Json]]]) -> Json:
+    """TracesData of spans by what surrounds them: resource, scope and status are always there."""
+    resources: dict[bytes, Json] = {}
+    for (resource, url, scope, scope_url), spans in groups:
+        key = orjson.dumps((resource, url))
+        if key not in resources:
+            resources[key] = {"resource": resource, "scopeSpans": [], **({"schemaUrl": url} if url else {})}
+        part = {"scope": scope, "spans": spans, **({"schemaUrl": scope_url} if scope_url else {})}
+        resources[key]["scopeSpans"].append(part)
+    return {"resourceSpans": list(resources.values())}
+
+
+def traces_of_events(
+    events: Iterable[Event], ties: MutableMapping[str, tuple[str, str]], *, also_in_spans: bool
+) -> Json | None:
+    """TracesData in which log events are spans of no duration, linked to their causes; None where none is.
+
+    Log records that name no event are not shown. Those that happened in a span are shown where `also_in_spans`, below that
+    span; else the program that recorded them is taken to have put them on it. `ties`: where causes are shown; where these
+    events are is added to it.
+    """
+    named = [event for event in events if event.signal == "log" and event.type]
+    for event in named:
+        ties[event.id] = tie_of(event, on_span=not also_in_spans)
+    groups: dict[bytes, tuple[Around, list[Json]]] = {}
+    for event in named:
+        if also_in_spans or not (event.trace_id and event.span_id):
+            around = around_of(event)
+            groups.setdefault(orjson.dumps(around), (around, []))[1].append(span_of_event(event, ties))
+    return tree_of(groups.values()) if groups else None
