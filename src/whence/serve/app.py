@@ -18,6 +18,7 @@ from whence.version import VERSION
 
 ROUTERS: Final[tuple[str, ...]] = (
     "whence.serve.api.health",
+    "whence.serve.api.docs",
     "whence.serve.api.runs",
     "whence.serve.live.sse",
     "whence.serve.live.websocket",

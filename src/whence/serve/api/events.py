@@ -1,5 +1,6 @@
 """Events: pages of those that match, and one by its id; over all runs, or of one run or job."""
 
+import time
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Query
@@ -107,6 +108,7 @@ def must_be_there(here: Asking, tree: Filter, what: str, listed: str) -> None:
 
 def _answer(here: Asking, wanted: Filter, page: Page, left: float) -> Response:
     """One page of the events that are wanted, of those the caller may see."""
+    until = time.monotonic() + left
     tree = here.visible(wanted)
     behind = tree if page.behind is None else joined([tree, page.behind.behind()])
     where = here.engine.where(behind)
@@ -115,7 +117,7 @@ def _answer(here: Asking, wanted: Filter, page: Page, left: float) -> Response:
     shown, partial = held[: page.limit], found.partial
     body: dict[str, Any] = {"events": [here.shown(one) for one in shown]}
     if page.total:
-        counted = here.engine.count(here.engine.where(tree), timeout=left)
+        counted = here.engine.count(here.engine.where(tree), timeout=max(until - time.monotonic(), 0.001))
         body["total"], partial = counted.number, partial or counted.partial
     body["has_more"] = len(held) > page.limit or found.partial
     last = Cursor(shown[-1].time, shown[-1].id, page.newest) if shown else page.behind
