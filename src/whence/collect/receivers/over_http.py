@@ -9,8 +9,7 @@ import math
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import uvicorn
@@ -24,6 +23,7 @@ from whence.collect.receivers.bodies import Budget, Crowded, Share, TooLarge, in
 from whence.collect.receivers.connection import SURPLUS, Patience, connection
 from whence.collect.receivers.listening import Certificates, is_loopback, listen, most_connections
 from whence.collect.receivers.status import TYPES, Failure, failure, success
+from whence.collect.receivers.workers import Workers
 from whence.collect.settings import HTTPServer
 from whence.errors import DataError, StorageError
 from whence.otlp.wire import Encoding, Signal
@@ -81,7 +81,9 @@ class HTTPListener:
         self._paths: dict[str, Signal] = {
             settings.traces_url_path: "traces", settings.logs_url_path: "logs", settings.metrics_url_path: "metrics",
         }  # fmt: skip
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix=f"{host.id} http")
+        self._codings = {"", "identity", *settings.compression_algorithms}
+        self._always = [(name.lower().encode(), value.encode()) for name, value in settings.response_headers.items()]
+        self._workers = Workers(WORKERS, f"{host.id} http")
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._quiet_until = 0.0
@@ -131,13 +133,12 @@ class HTTPListener:
         if self._server is None or self._thread is None:
             return
         self._thread.join(max(deadline - self._host.monotonic(), 0.1) + 1.0)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
 
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        given = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
-        headers = {name: ", ".join(values) for name, values in several(given).items()}  # none hides another
+        headers = _headers(scope["headers"])
         encoding = encoding_of(headers.get("content-type", "")) or "json"
         cors = self._cors(headers)
         preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
@@ -150,13 +151,12 @@ class HTTPListener:
             whole = await _drain(receive, headers, _READ_ON_STRANGER, 1.0)
             outcome = outcome._replace(closes=outcome.closes or not whole)
         else:
-            metadata = several(given) if self._settings.include_metadata else {}
+            metadata = several(_texts(scope["headers"])) if self._settings.include_metadata else {}
             coding = headers.get("content-encoding", "").strip().lower()
             outcome = await self._outcome(_Asked(signal, encoding, coding, metadata), headers, receive)
         self._host.telemetry.count("otelcol_receiver_requests", receiver=self._host.id, transport="http",
                                    outcome="success" if isinstance(outcome, Receipt) else "failure")  # fmt: skip
-        said = [(b"content-type", TYPES[encoding]), *cors]
-        said += [(name.lower().encode(), value.encode()) for name, value in self._settings.response_headers.items()]
+        said = [(b"content-type", TYPES[encoding]), *cors, *self._always]
         if not self._settings.keep_alives_enabled or (isinstance(outcome, Failure) and outcome.closes):
             said.append((b"connection", b"close"))
         if isinstance(outcome, Receipt):
@@ -196,8 +196,7 @@ class HTTPListener:
             kind = headers.get("content-type", "nothing")[:100]
             return Failure(415, f"cannot read {kind}: send application/x-protobuf or application/json")
         coding = headers.get("content-encoding", "").strip().lower()
-        allowed = set(self._settings.compression_algorithms) | {"", "identity"}
-        if coding not in allowed:
+        if coding not in self._codings:
             return Failure(415, f"cannot decompress {coding[:100]!r}: send one of gzip, zstd, deflate, or nothing")
         return None
 
@@ -207,7 +206,7 @@ class HTTPListener:
             failure = await self._read(headers, receive, pieces, share)
             if failure is not None:
                 return failure
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._work, asked, pieces, share)
+            return await self._workers.do(asyncio.get_running_loop(), self._work, asked, pieces, share)
 
     async def _read(
         self, headers: Mapping[str, str], receive: Receive, pieces: list[bytes], share: Share
@@ -220,10 +219,12 @@ class HTTPListener:
         if length.isdecimal() and int(length) > limit:
             return too_large._replace(closes=not await _drain(receive, headers, _READ_ON, seconds))
         size = 0
-        end = time.monotonic() + seconds
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
         while True:
             try:
-                message = await asyncio.wait_for(receive(), min(_PATIENCE, end - time.monotonic()))
+                async with asyncio.timeout_at(min(loop.time() + _PATIENCE, end)):
+                    message = await receive()
             except TimeoutError:  # not 408, after which OTLP's clients must not send it again
                 return Failure(503, "cannot read the request: its body came too slowly", RETRY, closes=True)
             if message["type"] == "http.disconnect":
@@ -243,16 +244,15 @@ class HTTPListener:
     def _work(self, asked: _Asked, pieces: list[bytes], share: Share) -> Receipt | Failure:
         """On a thread of the pool."""
         limit = self._settings.max_request_body_size
-        packed = b"".join(pieces)
-        pieces.clear()
         try:
-            data = packed
+            data = packed = b"".join(pieces)
+            pieces.clear()
             if asked.coding not in ("", "identity"):
                 data = inflate(packed, asked.coding, limit, share.take)
                 share.give(len(packed))
         except TooLarge:
             return Failure(413, f"cannot take the request: it is longer than {limit} bytes; send less at once")
-        except Crowded:
+        except (Crowded, MemoryError):
             return OVERLOADED
         except DataError as fault:
             return Failure(400, str(fault))
@@ -287,6 +287,19 @@ class HTTPListener:
         return [(name.encode(), value.encode("latin-1", "replace")) for name, value in said.items()]
 
 
+def _texts(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
+    """Headers as text; the library has put their names into lower case."""
+    return ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+
+
+def _headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """By name; of several with one name none hides another."""
+    found: dict[str, str] = {}
+    for name, value in _texts(headers):
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
 def _is_like(origin: str, allowed: str) -> bool:
     """Whether an origin is the one allowed, in which `*` stands for any run of characters, and nothing else for anything."""
     return re.fullmatch(".*".join(map(re.escape, allowed.split("*"))), origin) is not None
@@ -300,10 +313,12 @@ async def _drain(receive: Receive, headers: Mapping[str, str], most: int, second
     length = headers.get("content-length", "0")
     if "expect" in headers or not length.isdecimal() or int(length) > most:
         return False
-    left, end = most, time.monotonic() + seconds
+    loop = asyncio.get_running_loop()
+    left, end = most, loop.time() + seconds
     while left > 0:
         try:
-            message = await asyncio.wait_for(receive(), min(_PATIENCE, end - time.monotonic()))
+            async with asyncio.timeout_at(min(loop.time() + _PATIENCE, end)):
+                message = await receive()
         except TimeoutError:
             return False
         if message["type"] != "http.request" or not message.get("more_body"):
