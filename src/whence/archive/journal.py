@@ -199,7 +199,7 @@ class Journal:
     def _begin_segment(self, key: Key) -> OpenSegment:
         if self.crowded:
             raise BlockingIOError(errno.EAGAIN, "too many closed segments wait to be sealed")
-        while len(self.open) >= names.OPEN_SEGMENTS:
+        while len(self.open) >= self.options.open_segments:
             self.retire(next(iter(self.open)))
         if len(self._numbers) >= names.CHAINS:
             self._rename()

@@ -51,7 +51,7 @@ FILE_MODE: Final = 0o600
 
 # --- limits -----------------------------------------------------------------------------------------------------------
 OPEN_SEGMENTS: Final = 64
-"""Segments held open at once by a writer (file descriptors); the one unused longest is closed for another."""
+"""Segments held open at once by a writer that is told no other number; the one unused longest is closed for another."""
 WAITING_FILES: Final = 64
 """Closed segments that wait for their sync, and as many that wait for their seal, with their file still open."""
 WAITING_SEGMENTS: Final = 8_192

@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, Literal
 
+from whence.archive import names
+
 State = Literal["ok", "holding", "closed"]
 
 _WHY: Final = {
@@ -56,6 +58,8 @@ class WriterOptions:
     """Memory for lines that the disk does not take (and, apart from it, for lines that are not synced yet)."""
     on_trouble: Literal["hold", "refuse"] = "hold"
     """While the disk is in trouble: keep new lines in memory, or raise StorageError to whoever brings them."""
+    open_segments: int = names.OPEN_SEGMENTS
+    """Files of as many groups and signals are written at once; one more closes the one unused longest."""
     probe_seconds: float = 1.0
     """How often a disk in trouble is tried again."""
     on_sealed: Callable[[Path, int], None] | None = None

@@ -109,6 +109,8 @@ METRICS: Final[dict[str, Metric]] = {
     "whence_archive_held_bytes": Metric("gauge", "bytes held in memory because the disk does not take them"),
     "whence_archive_refused_records": Metric("counter", "records refused because the disk does not take them"),
     "whence_archive_overflowed": Metric("counter", "resources put in the folder of all others, beyond max_values"),
+    "whence_archive_removed_files": Metric("counter", "closed files removed by retention"),
+    "whence_archive_removed_bytes": Metric("counter", "bytes on disk that retention gave back"),
     "whence_archive_repairs": Metric("counter", "torn ends of files set aside, and files begun anew after trouble"),
     "whence_archive_free_bytes": Metric("gauge", "bytes free where the archive is"),
     "whence_archive_writable": Metric("gauge", "1 while the archive can be written, else 0"),
