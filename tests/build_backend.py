@@ -1,6 +1,7 @@
 """A real OTLP backend on the loopback that answers as told: HTTP and gRPC, whole bodies kept only where it said yes."""
 
 import gzip
+import logging
 import ssl
 import subprocess
 import threading
@@ -20,7 +21,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
+from whence.collect.component import Host
+from whence.collect.exporters import otlp_grpc, otlp_http
 from whence.collect.exporters.sending import Sender
+from whence.collect.telemetry import Telemetry
 from whence.otlp import wire
 
 FAST = {"initial_interval": "10ms", "max_interval": "50ms"}
@@ -202,3 +206,15 @@ def counted(sender: Sender, what: str, items: str = "log_records") -> float:
         if family.name in (f"otelcol_exporter_{what}_{items}", f"otelcol_exporter_{what}"):
             return sum(sample.value for sample in family.samples)
     return 0.0
+
+
+def a_sender(by: str, endpoint: Backend | str, directory: Path = Path("unused"), **settings: Any) -> Sender:
+    """A started exporter that retries fast."""
+    target = endpoint if isinstance(endpoint, str) else getattr(endpoint, by)
+    module: Any = {"http": otlp_http, "grpc": otlp_grpc}[by]
+    more = {"tls": {"insecure": True}} if by == "grpc" else {}
+    made = {"endpoint": target, "retry_on_failure": FAST, **more, **settings}
+    host = Host(f"otlp_{by}", Telemetry(), logging.getLogger(f"whence.collect.otlp_{by}"), directory)
+    sender: Sender = module.build(module.PLUG.settings.model_validate(made), host)
+    sender.start(host)
+    return sender

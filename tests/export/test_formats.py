@@ -19,6 +19,7 @@ from whence.export.cells import cell
 from whence.export.chrome import assign_lanes
 from whence.export.source import Source
 from whence.export.table import OWN, Format, format_named, format_of_file, formats
+from whence.otlp.project import projected_span_id
 
 SPANS = ("00f067aa0ba902b7", "00f067aa0ba902b8")
 
@@ -156,6 +157,21 @@ def test_jaeger_is_one_trace_with_references_and_logs(archive: Archive) -> None:
     assert fields["event"] == "decided"
     assert {"key": "error", "type": "bool", "value": True} in spans["step"]["tags"]
     assert trace["processes"][spans["plan"]["processID"]]["serviceName"] == "tests"
+
+
+def test_jaeger_refers_to_causes_that_are_events(tmp_path: Path) -> None:
+    """To the span that the cause happened in, or the one that it is shown as, as the collector and the server show it."""
+    gone = "00f067aa0ba902ff"
+    plan, ask = a_span("plan", span=SPANS[0]), an_event("ask", span=SPANS[0])
+    wake = an_event("wake", ask, span=gone)
+    fail = an_event("fail", wake, "elsewhere", span=gone)
+    source = Source(Archive(an_archive(tmp_path, [plan, ask, wake, fail])))
+    [trace] = json.loads(written("jaeger", source))["data"]
+    followed = {
+        span["operationName"]: [one["spanID"] for one in span["references"] if one["refType"] == "FOLLOWS_FROM"]
+        for span in trace["spans"]
+    }
+    assert followed == {"plan": [], "wake": [SPANS[0]], "fail": [f"{projected_span_id(wake.id):016x}"]}
 
 
 def test_jaeger_wants_exactly_one_trace(archive: Archive) -> None:

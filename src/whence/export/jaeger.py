@@ -1,12 +1,12 @@
 """One trace as Jaeger's own JSON (`{"data": [trace]}`), which Jaeger's and Grafana's upload take.
 
 Spans with their span events and log events as logs; a log event whose span is not there is a span without duration. The
-parent is a CHILD_OF reference, recorded causes that are spans are FOLLOWS_FROM ones. Held in memory: it is one trace.
+parent is a CHILD_OF reference, recorded causes that are spans, or shown on one, are FOLLOWS_FROM ones. Held in memory: it is one
+trace.
 Source: Jaeger's `model/json` (jaeger v2); times in microseconds.
 """
 
-from collections.abc import Iterable, Mapping
-from hashlib import blake2b
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, Final
 
 from whence.errors import DataError
@@ -16,6 +16,7 @@ from whence.event.kinds import Severity
 from whence.event.model import Event
 from whence.export.flat_json import json_bytes
 from whence.export.source import Source
+from whence.otlp.project import projected_span_id
 
 _EXACT: Final = 1 << 53
 """Whole numbers beyond this lose digits in a browser: they are text."""
@@ -37,21 +38,18 @@ def write_trace(source: Source, out: BinaryIO) -> None:
     out.write(b"\n")
 
 
-def _trace(trace_id: str, events: Iterable[Event]) -> dict[str, Any]:
+def _trace(trace_id: str, events: Sequence[Event]) -> dict[str, Any]:
     processes: dict[bytes, tuple[str, dict[str, Any]]] = {}
-    spans: dict[str, dict[str, Any]] = {}
-    others: list[Event] = []
-    for event in events:
-        if event.signal == "span" and event.span_id:
-            spans[event.span_id] = _span(event, event.span_id, _process(event, processes))
-        else:
-            others.append(event)
+    recorded = {event.span_id: event for event in events if event.signal == "span" and event.span_id}
+    others = [event for event in events if event.signal != "span" or not event.span_id]
+    places = {event.id: event.span_id if event.span_id in recorded else _own_span(event.id) for event in others}
+    spans = {id: _span(event, id, _process(event, processes), places) for id, event in recorded.items()}
     for event in others:
-        if event.span_id in spans:
+        if event.span_id in recorded:
             spans[event.span_id]["logs"].append(_log(event))
         else:
-            own = blake2b(event.id.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-            spans[own] = _span(event, own, _process(event, processes), parent=event.span_id)
+            own = _own_span(event.id)
+            spans[own] = _span(event, own, _process(event, processes), places, parent=event.span_id)
     for span in spans.values():
         span["logs"].sort(key=lambda log: log["timestamp"])
     return {
@@ -62,6 +60,11 @@ def _trace(trace_id: str, events: Iterable[Event]) -> dict[str, Any]:
     }
 
 
+def _own_span(event_id: str) -> str:
+    """The span that a log event without one is shown as, the same wherever it is shown."""
+    return f"{projected_span_id(event_id):016x}"
+
+
 def _process(event: Event, known: dict[bytes, tuple[str, dict[str, Any]]]) -> str:
     key = json_bytes(plain(event.resource))
     if key not in known:
@@ -70,13 +73,18 @@ def _process(event: Event, known: dict[bytes, tuple[str, dict[str, Any]]]) -> st
     return known[key][0]
 
 
-def _span(event: Event, span_id: str, process: str, parent: str | None = None) -> dict[str, Any]:
+def _span(
+    event: Event, span_id: str, process: str, places: Mapping[str, str | None], parent: str | None = None
+) -> dict[str, Any]:
+    """`places`: the spans that show the log events of this trace, by their ids."""
     parent = parent or event.parent_span_id
     references = [_reference("CHILD_OF", event.trace_id or "", parent)] if parent else []
     for cause in event.caused_by:
         trace, _, span = cause.removeprefix("span:").partition("-")
         if cause.startswith("span:") and span and "#" not in span:
             references.append(_reference("FOLLOWS_FROM", trace, span))
+        elif place := places.get(cause):
+            references.append(_reference("FOLLOWS_FROM", event.trace_id or "", place))
     tags = _tags({**_facts(event), **event.attributes})
     if event.severity is not None and event.severity >= Severity.ERROR:
         tags.append({"key": "error", "type": "bool", "value": True})

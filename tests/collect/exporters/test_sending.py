@@ -6,17 +6,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsPartialSuccess, ExportLogsServiceResponse
 
-from build_backend import FAST, Backend, Say, a_backend, a_pair, counted, retry_info, stopped
+from build_backend import Backend, Say, a_backend, a_pair, a_sender, counted, retry_info, stopped
 from build_collect import some_logs
 from build_processors import a_span, a_sum, metrics, spans
 from whence.collect.component import Host
-from whence.collect.exporters import otlp_grpc, otlp_http
-from whence.collect.exporters.sending import Sender
+from whence.collect.exporters import otlp_http
 from whence.collect.outcome import Refused, Unacceptable
 from whence.collect.telemetry import Telemetry
 from whence.errors import ConfigError
@@ -37,18 +35,6 @@ def backend() -> Iterator[Backend]:
 def by(request: pytest.FixtureRequest) -> str:
     """The transport."""
     return str(request.param)
-
-
-def a_sender(by: str, endpoint: Backend | str, directory: Path = Path("unused"), **settings: Any) -> Sender:
-    """A started exporter that retries fast."""
-    target = endpoint if isinstance(endpoint, str) else getattr(endpoint, by)
-    module: Any = {"http": otlp_http, "grpc": otlp_grpc}[by]
-    more = {"tls": {"insecure": True}} if by == "grpc" else {}
-    made = {"endpoint": target, "retry_on_failure": FAST, **more, **settings}
-    host = Host(f"otlp_{by}", Telemetry(), logging.getLogger(f"whence.collect.otlp_{by}"), directory)
-    sender: Sender = module.build(module.PLUG.settings.model_validate(made), host)
-    sender.start(host)
-    return sender
 
 
 def test_every_signal_arrives_where_it_belongs(backend: Backend, by: str) -> None:

@@ -8,6 +8,7 @@ import grpc
 
 from whence.collect.auth import ClientAuth, client_auth
 from whence.collect.component import Host, Plug
+from whence.collect.exporters.projecting import Projections
 from whence.collect.exporters.queue import Request
 from whence.collect.exporters.retry import GivenUp, Verdict, judge_grpc, judge_response
 from whence.collect.exporters.sending import Sender, terms_of
@@ -35,6 +36,8 @@ class OTLPGRPCSettings(GRPCClient):
 
     retry_on_failure: RetryOnFailure = RetryOnFailure.model_validate({})
     sending_queue: SendingQueue = SendingQueue.model_validate({})
+    projections: Projections = "none"
+    """For a trace viewer: which events it gets as spans, in place of log records. whence's own."""
 
 
 class GRPCTransport:
@@ -114,7 +117,7 @@ def build(settings: OTLPGRPCSettings, host: Host) -> Sender:
     """The exporter; nothing is opened yet. Raises ConfigError."""
     if not target_of(settings.endpoint)[0]:
         raise ConfigError(f"cannot send by {host.id}: set endpoint, such as localhost:4317")
-    terms = terms_of(settings.timeout or 5.0, settings.retry_on_failure, settings.sending_queue)
+    terms = terms_of(settings.timeout or 5.0, settings.retry_on_failure, settings.sending_queue, settings.projections)
     return Sender(terms, host, lambda: GRPCTransport(settings, client_auth(host, settings.auth), host.monotonic))
 
 

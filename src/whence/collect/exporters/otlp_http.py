@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from whence.collect.auth import ClientAuth, client_auth
 from whence.collect.component import Host, Plug
+from whence.collect.exporters.projecting import Projections
 from whence.collect.exporters.queue import Request
 from whence.collect.exporters.retry import GivenUp, Retry, Verdict, judge_http
 from whence.collect.exporters.sending import Sender, terms_of
@@ -37,6 +38,8 @@ class OTLPHTTPSettings(HTTPClient):
     encoding: Literal["proto", "json"] = "proto"
     retry_on_failure: RetryOnFailure = RetryOnFailure.model_validate({})
     sending_queue: SendingQueue = SendingQueue.model_validate({})
+    projections: Projections = "none"
+    """For a trace viewer: which events it gets as spans, in place of log records. whence's own."""
 
 
 class HTTPTransport:
@@ -103,7 +106,7 @@ def build(settings: OTLPHTTPSettings, host: Host) -> Sender:
     for url in filter(None, urls):
         if not _is_url(url):
             raise ConfigError(f"cannot send to {url}: an endpoint is such as http://localhost:4318 or https://host")
-    terms = terms_of(settings.timeout or 30.0, settings.retry_on_failure, settings.sending_queue)
+    terms = terms_of(settings.timeout or 30.0, settings.retry_on_failure, settings.sending_queue, settings.projections)
     return Sender(terms, host, lambda: HTTPTransport(settings, client_auth(host, settings.auth)))
 
 

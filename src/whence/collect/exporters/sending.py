@@ -9,9 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, NamedTuple, Protocol
 
-from whence.collect.batch import Batch, Receipt
+from whence.collect.batch import ACCEPTED, Batch, Receipt
 from whence.collect.component import HEALTHY, Health, Host
 from whence.collect.exporters.disk import DiskStore
+from whence.collect.exporters.projecting import Projecting, Projections
 from whence.collect.exporters.queue import Entry, Queue, Request
 from whence.collect.exporters.retry import GivenUp, PartiallyRejected, Retry, Sent, Verdict, next_wait
 from whence.collect.outcome import Refused, Unacceptable
@@ -33,9 +34,10 @@ class Terms(NamedTuple):
     timeout: float
     retry: RetryOnFailure
     queue: SendingQueue
+    projections: Projections = "none"
 
 
-def terms_of(timeout: float, retry: RetryOnFailure, queue: SendingQueue) -> Terms:
+def terms_of(timeout: float, retry: RetryOnFailure, queue: SendingQueue, projections: Projections = "none") -> Terms:
     """With the defaults that depend on others: what is on disk is tried for ever. Raises ConfigError."""
     if queue.storage and queue.wait_for_result:
         raise ConfigError(
@@ -43,7 +45,7 @@ def terms_of(timeout: float, retry: RetryOnFailure, queue: SendingQueue) -> Term
         )
     if queue.storage and "max_elapsed_time" not in retry.model_fields_set:
         retry = retry.model_copy(update={"max_elapsed_time": 0.0})
-    return Terms(timeout, retry, queue)
+    return Terms(timeout, retry, queue, projections)
 
 
 class Transport(Protocol):
@@ -65,6 +67,7 @@ class Sender:
         self._terms = terms
         self._host = host
         self._connect = connect
+        self._project = Projecting(terms.projections) if terms.projections != "none" else None
         self._transport: Transport | None = None
         self._queue: Queue | None = None
         self._threads: list[threading.Thread] = []
@@ -124,7 +127,10 @@ class Sender:
 
     def consume(self, batch: Batch) -> Receipt:
         """Queue it, or send it. Raises DataError, Unacceptable, and Refused where the queue is full or the backend down."""
-        request = Request(batch.signal, batch.protobuf(), batch.count())
+        shown = batch if self._project is None else self._project(batch)
+        if shown is None:
+            return ACCEPTED
+        request = Request(shown.signal, shown.protobuf(), shown.count())
         if self._queue is None:
             return self._send_now(request)
         result: Future[Receipt] | None = Future() if self._terms.queue.wait_for_result else None
