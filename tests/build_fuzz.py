@@ -120,7 +120,9 @@ def fuzzed(number: int) -> Request:
         body = _harmed_body(chance, signal, "protobuf") if chance.random() < 0.9 else valid(signal, "protobuf")
         return Request("grpc", signal, body=body, metadata=_metadata(chance), packed=chance.random() < 0.3)
     if way == "h2":
-        return Request("h2", signal, raw=_harmed(chance, _h2(signal), 6))
+        return Request(
+            "h2", signal, raw=_harmed(chance, h2_call(signal, valid(signal, "protobuf", chance.random() < 0.5)), 6)
+        )
     kind = TYPES[encoding]
     headers = [("Host", "localhost"), ("Content-Type", kind)]
     if way == "body":
@@ -260,8 +262,11 @@ def _metadata(chance: random.Random) -> tuple[tuple[str, str | bytes], ...]:
     return tuple(found)
 
 
-def _h2(signal: str) -> bytes:
-    """A whole call in bytes: preface, SETTINGS, HEADERS without compression, DATA."""
+def h2_call(signal: str, data: bytes, coding: str = "") -> bytes:
+    """A whole call in bytes: preface, SETTINGS, HEADERS without compression, DATA whose last frame ends the stream.
+
+    `coding`: what the data is packed with. Go's clients end the stream so, those of the C library do not.
+    """
 
     def frame(kind: int, flags: int, stream: int, data: bytes) -> bytes:
         return len(data).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + data
@@ -269,14 +274,12 @@ def _h2(signal: str) -> bytes:
     said = {
         ":method": "POST", ":scheme": "http", ":path": f"/opentelemetry.proto.collector.{SERVICES[signal]}/Export",
         ":authority": "localhost", "content-type": "application/grpc", "te": "trailers",
-    }  # fmt: skip
+    } | ({"grpc-encoding": coding} if coding else {})  # fmt: skip
     head = b"".join(b"\x00" + _text(name) + _text(value) for name, value in said.items())
-    body = valid(signal, "protobuf")
-    data = b"\x00" + len(body).to_bytes(4, "big") + body
-    frames = frame(4, 0, 0, b"") + frame(1, 4, 1, head)
+    data = bytes([bool(coding)]) + len(data).to_bytes(4, "big") + data
     pieces = [data[at : at + 16_000] for at in range(0, len(data), 16_000)]
-    frames += b"".join(frame(0, int(piece is pieces[-1]), 1, piece) for piece in pieces)
-    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frames
+    frames = [frame(0, int(n == len(pieces)), 1, piece) for n, piece in enumerate(pieces, 1)]
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 4, 1, head) + b"".join(frames)
 
 
 def _text(text: str) -> bytes:

@@ -74,7 +74,7 @@ POINTS: Final[dict[int, Point]] = {
     8: Point(
         "over gRPC the same is RESOURCE_EXHAUSTED without RetryInfo",
         {
-            f"{HERE}/test_grpc": "test_the_limit_is_exact",
+            f"{HERE}/test_grpc": "test_the_limit_is_exact test_clients_of_other_makes_hear_the_same",
             f"{HERE}/test_bombs": "test_bombs_over_grpc_are_refused_in_bounded_memory",
         },
     ),

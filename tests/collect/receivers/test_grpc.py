@@ -3,13 +3,17 @@
 Points 1, 3, 4 and 8 of the checklist (`test_checklist.py`).
 """
 
+import gzip
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
+import zstandard
 
+from build_fuzz import h2_call
 from build_receivers import Called, Running, receiving
 from build_requests import MESSAGES, everything
 from build_walk import until
@@ -35,10 +39,10 @@ def _of_size(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("signal", MESSAGES)
-@pytest.mark.parametrize("gzip", [False, True])
-def test_a_full_success_is_an_empty_message(shared: Running, signal: str, gzip: bool) -> None:
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_full_success_is_an_empty_message(shared: Running, signal: str, packed: bool) -> None:
     """OK with no bytes; the batch is what was sent."""
-    answer = shared.call(signal, _request(signal), gzip=gzip)
+    answer = shared.call(signal, _request(signal), gzip=packed)
     assert (answer.code, answer.body) == ("OK", b"")
     batch = shared.sink.kept[-1]
     assert (batch.signal, batch.data, batch.encoding, batch.transport) == (signal, _request(signal), "protobuf", "grpc")
@@ -60,14 +64,40 @@ def test_bad_data_is_an_invalid_argument(shared: Running, data: bytes) -> None:
     assert answer.message == answer.status.message
 
 
-@pytest.mark.parametrize("gzip", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("more", [-1, 0, 1])
-def test_the_limit_is_exact(shared: Running, gzip: bool, more: int) -> None:
+def test_the_limit_is_exact(shared: Running, packed: bool, more: int) -> None:
     """A message of the limit passes; one byte more is RESOURCE_EXHAUSTED without RetryInfo, before and after gzip."""
     data = _of_size(MIB + more)
     assert len(data) == MIB + more
-    answer = shared.call("logs", data, gzip=gzip)
+    answer = shared.call("logs", data, gzip=packed)
     assert (answer.code, answer.details) == ("RESOURCE_EXHAUSTED" if more > 0 else "OK", [])
+
+
+@pytest.mark.parametrize(
+    ("data", "coding", "status"),
+    [
+        (_request("logs"), "", 0),
+        (gzip.compress(_request("logs")), "gzip", 0),
+        (_of_size(MIB + 1), "", 8),
+        (gzip.compress(_of_size(MIB + 1)), "gzip", 8),
+        (gzip.compress(bytes(200 * MIB)), "gzip", 8),
+        (b"nonsense", "gzip", 13),
+        (zstandard.compress(_request("logs")), "zstd", 13),
+    ],
+    ids=["whole", "packed", "too large", "too large packed", "bomb", "not packed", "other packing"],
+)
+def test_clients_of_other_makes_hear_the_same(shared: Running, data: bytes, coding: str, status: int) -> None:
+    """One that ends its stream with its message, as Go's does; what cannot be unpacked is refused by the library, for good."""
+    with socket.create_connection(("127.0.0.1", shared.grpc), 60) as client:
+        client.sendall(h2_call("logs", data, coding))
+        said = b""
+        while b"grpc-message" not in said:
+            piece = client.recv(65536)
+            assert piece, said
+            said += piece
+    written = str(status).encode()
+    assert b"grpc-status" + bytes([len(written)]) + written in said
 
 
 def test_a_service_that_is_not_there(shared: Running) -> None:

@@ -130,8 +130,9 @@ class GRPCListener:
                 return Failure(401, str(who))
         with self._arrivals.awaited(context):
             data = next(messages, None)  # the call is unary: there is one, asked for only once its sender is known
-        if data is None:
-            return Failure(400, "cannot take the request: its message did not come")
+        if data is None:  # the library does not say which, and with some clients leaves the answer to us
+            limit = self._settings.max_recv_msg_size_mib
+            return Failure(413, f"cannot take the request: its message is longer than {limit} MiB, or did not come")
         if not self._budget.take(len(data)):
             return OVERLOADED
         try:
