@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import uvicorn
 
@@ -28,9 +28,21 @@ from whence.serve.settings import ServeSettings
 _LOG: Final = logging.getLogger("whence.serve")
 _START: Final = 30.0
 _KEEP_ALIVE: Final = 60
-BESIDE: Final[tuple[str, ...]] = ()
-"""Modules of doors that are no routes: each has `start(served, settings, access)`, which listens and gives what ends it, a
-function of the seconds that it may take, or None where its settings say that it is not wanted."""
+BESIDE: Final[tuple[str, ...]] = ("whence.serve.jaeger.storage",)
+"""Modules of doors that are no routes: each has `start(served, settings, access)`, which gives a `Door` that listens, or None
+where its settings say that it is not wanted."""
+
+
+class Door(Protocol):
+    """What answers beside HTTP."""
+
+    said: str
+    """What it is, for the line that says what is served where."""
+    address: tuple[str, int]
+    """The host it was asked to listen at, and the port it does, also where port 0 was asked for."""
+
+    def stop(self, seconds: float) -> None:
+        """Take nothing more, and let answers under way be given for at most so long."""
 
 
 class Serving:
@@ -45,7 +57,7 @@ class Serving:
     ) -> None:
         self.settings = settings
         self._clock, self._telemetry = clock, telemetry
-        self._ends: list[Callable[[float], None]] = []
+        self.beside: list[Door] = []
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self.served: Served | None = None
@@ -72,7 +84,9 @@ class Serving:
             config.ssl = tls
             self._server = uvicorn.Server(config)
             self._begin(self._server, sockets)
-            self._ends += [end for name in BESIDE if (end := import_module(name).start(served, settings, access))]
+            for name in BESIDE:
+                if door := import_module(name).start(served, settings, access):
+                    self.beside.append(door)
         except WhenceError:
             self.stop(0.0)
             raise
@@ -96,9 +110,8 @@ class Serving:
             server.should_exit = True
         if self.served is not None:
             self.served.close()
-        for end in self._ends:
-            end(max(until - time.monotonic(), 0.0))
-        self._ends = []
+        while self.beside:
+            self.beside.pop().stop(max(until - time.monotonic(), 0.0))
         if thread is not None:
             thread.join(max(until - time.monotonic(), 0.0) + 2.0)
         return thread is None or not thread.is_alive()
@@ -147,7 +160,8 @@ def described(serving: Serving) -> str:
     there = "" if Path(settings.directory).expanduser().exists() else ", which is still to come,"
     auth = settings.auth
     who = "with a token" if auth.tokens or auth.file else "for anybody" if not is_local(settings.endpoint) else ""
-    return " ".join(filter(None, (f"serving {settings.directory}{there} at {serving.url}", who)))
+    doors = "".join(f"; {door.said} at {door.address[0]}:{door.address[1]}" for door in serving.beside)
+    return " ".join(filter(None, (f"serving {settings.directory}{there} at {serving.url}", who))) + doors
 
 
 def _warm(served: Served) -> None:

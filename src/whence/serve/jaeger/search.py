@@ -140,7 +140,7 @@ def said_of(key: str, value: str) -> Said:
     if key.startswith("resource.") and len(key) > len("resource."):
         return Said(key, _text(Path("resource", (key.removeprefix("resource."),)), value), None)
     own = _own(key, value)
-    here = [_text(Path("attributes", (key,)), value), *own]
+    here = [says(key, value), *own]
     around = [_text(Path("resource", (key,)), value), _text(Path("scope", ("attributes", key)), value)]
     if key == names.LINK:
         around.append(Exists(Path("caused_by")) if value == names.LINK_CAUSED_BY else NOTHING)
@@ -149,6 +149,11 @@ def said_of(key: str, value: str) -> Said:
     on_event = [*here, Compare(Path("id"), "=", value)] if key == names.EFFECT else here
     linked = key not in (names.LINK, names.CAUSE, names.EFFECT)
     return Said(key, _any([*here, *around]), _any(on_event), linked)
+
+
+def says(key: str, value: str) -> Filter:
+    """That the attributes of something, be it a link, have this value under this key."""
+    return _text(Path("attributes", (key,)), value)
 
 
 NOTHING: Final[Filter] = Compare(Path("id"), "=", "")

@@ -4,14 +4,13 @@ The law: an answer is that of the spans a caller may see, and comes from the ind
 given whole.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from whence.collect.records.plain import as_string
 from whence.event.ids import span_id_of
 from whence.event.model import Event
-from whence.filter.match import matcher
+from whence.filter.match import Matcher, matcher
 from whence.filter.selection import joined
 from whence.filter.tree import Among, Either, Exists, Filter, Path
 from whence.index.engine import Engine
@@ -33,6 +32,7 @@ from whence.serve.jaeger.search import (
     of_runs_own,
     of_traces,
     said_of,
+    says,
     spans_of,
 )
 from whence.serve.jaeger.service import service_in
@@ -142,12 +142,13 @@ class TraceStore:
         table = matching(blocks, where, left, self._scanner.cursor(), ("time", "trace_id", "span_id", "_stem", "_line"))
         rows = sorted(zip(*(table[name].to_pylist() for name in table.column_names[:5]), strict=True), reverse=True)
         places = list(dict.fromkeys((stem, line) for *_, stem, line in rows))[:_LINKED_LINES]
+        wanted = {(key, value): matcher(says(key, value)) for key, value in search.attributes.items()}
         said: dict[Pair, set[tuple[str, str]]] = {}
         for found in Lines(self.engine.archive).read(places):
             for trace, spans in found.items():
                 for _, span in spans:
                     pair = (trace, str(span.get("spanId", "")).lower())
-                    said.setdefault(pair, set()).update(_said_by_links(span, search.attributes))
+                    said.setdefault(pair, set()).update(_said_by_links(span, wanted))
         pairs = [(trace, span) for _, trace, span, *_ in rows if said.get((trace, span))]
         fits.links = said
         return list(dict.fromkeys(fits(pairs)))
@@ -305,12 +306,10 @@ class _Fits:
         )
 
 
-def _said_by_links(span: Any, wanted: Any) -> Iterator[tuple[str, str]]:
+def _said_by_links(span: Any, wanted: Mapping[tuple[str, str], Matcher]) -> Iterator[tuple[str, str]]:
     for link in span.get("links") or ():
         try:
-            attributes = plain_attributes(link.get("attributes"))
+            said = Event(id="", type="", time=0, attributes=plain_attributes(link.get("attributes")))
         except (ValueError, TypeError, AttributeError):
             continue
-        for key, value in wanted.items():
-            if key in attributes and as_string(attributes[key]) == value:
-                yield key, value
+        yield from (pair for pair, says in wanted.items() if says(said) is True)

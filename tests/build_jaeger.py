@@ -1,0 +1,146 @@
+"""Builders: a gRPC client of the Remote Storage API, and a real Jaeger, where one is installed, that reads it."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+from build_serve import Client, a_server
+from build_walk import until
+from whence.serve.jaeger.proto import STORAGE, HealthCheckRequest, HealthCheckResponse
+
+JAEGER = shutil.which("jaeger")
+needs_jaeger = pytest.mark.skipif(JAEGER is None, reason="there is no `jaeger` (v2) on PATH")
+_ANSWERS = {"GetTraces": TracesData, "FindTraces": TracesData}
+_STREAMS = {"GetTraces", "FindTraces", "FindTraceSummaries"}
+
+
+@dataclass
+class Remote:
+    """Asks one Remote Storage; `token` is sent with each call."""
+
+    port: int
+    token: str | None = None
+    channel: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
+
+    def ask(self, method: str, request: Any = None, of: str = "TraceReader", **fields: Any) -> Any:
+        """The answer of a method, or the list of its answers where it streams. Raises grpc.RpcError."""
+        made = STORAGE[f"{method}Request"](**fields) if request is None else request
+        answer = _ANSWERS.get(method) or STORAGE[f"{method}Response"]
+        path = f"/jaeger.storage.v2.{of}/{method}"
+        metadata = [("authorization", f"Bearer {self.token}")] if self.token else []
+        kind = self.channel.unary_stream if method in _STREAMS else self.channel.unary_unary
+        call = kind(path, type(made).SerializeToString, answer.FromString)
+        found = call(made, timeout=60, metadata=metadata)
+        return list(found) if method in _STREAMS else found
+
+    def health(self, service: str) -> Any:
+        """The status of a service."""
+        call = self.channel.unary_unary(
+            "/grpc.health.v1.Health/Check", HealthCheckRequest.SerializeToString, HealthCheckResponse.FromString
+        )
+        return call(HealthCheckRequest(service=service), timeout=60).status
+
+
+@contextmanager
+def a_remote(directory: Path, *, token: str | None = None, **settings: Any) -> Iterator[Remote]:
+    """A client of the Remote Storage of a server of this archive, on a free port."""
+    settings.setdefault("jaeger", {"endpoint": "127.0.0.1:0"})
+    with a_server(directory, **settings) as serving:
+        remote = Remote(serving.beside[0].address[1], token)
+        try:
+            yield remote
+        finally:
+            remote.channel.close()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listened at a moment ago."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@dataclass
+class Jaeger(Client):
+    """A real Jaeger's query API."""
+
+    otlp: int = 0
+    """Where it takes OTLP over HTTP, when it keeps its own traces."""
+
+
+_READING = """
+    backends:
+      some:
+        grpc:
+          endpoint: 127.0.0.1:{storage}
+          tls: {{insecure: true}}
+          timeout: 60s{headers}
+"""
+_KEEPING = """
+    backends:
+      some: {memory: {max_traces: 100000}}
+"""
+_CONFIG = """
+service:
+  extensions: [jaeger_storage, jaeger_query]
+  pipelines:
+    traces: {{receivers: [otlp], exporters: [jaeger_storage_exporter]}}
+  telemetry:
+    metrics: {{level: none}}
+    logs: {{level: warn}}
+receivers:
+  otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{otlp}"}}}}}}
+exporters:
+  jaeger_storage_exporter: {{trace_storage: some}}
+extensions:
+  jaeger_query:
+    storage: {{traces: some}}
+    max_clock_skew_adjust: 0s
+    http: {{endpoint: "127.0.0.1:{http}"}}
+    grpc: {{endpoint: "127.0.0.1:{grpc}"}}
+  jaeger_storage:{backends}
+"""
+
+
+@contextmanager
+def a_jaeger(directory: Path, storage: int | None = None, token: str | None = None) -> Iterator[Jaeger]:
+    """A Jaeger that reads the Remote Storage at this port, or keeps what is sent to it in memory."""
+    assert JAEGER is not None
+    directory.mkdir(parents=True, exist_ok=True)
+    http, rpc, otlp = free_ports(3)
+    headers = f'\n          headers: {{authorization: "Bearer {token}"}}' if token else ""
+    backends = _KEEPING if storage is None else _READING.format(storage=storage, headers=headers)
+    config = directory / "jaeger.yaml"
+    config.write_text(_CONFIG.format(http=http, grpc=rpc, otlp=otlp, backends=backends))
+    log = directory / "jaeger.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen([JAEGER, "--config", str(config)], stdout=out, stderr=out)
+    found = Jaeger(http, otlp=otlp)
+    try:
+        until(lambda: process.poll() is not None or _answers(found), 120)
+        assert process.poll() is None, log.read_text()
+        yield found
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _answers(jaeger: Jaeger) -> bool:
+    try:
+        return jaeger.ask("/api/services").status > 0
+    except OSError:
+        return False
