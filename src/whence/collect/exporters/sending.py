@@ -1,4 +1,4 @@
-"""Sending to a backend: the queue, the threads that empty it, retries, counts and health; what both OTLP exporters share.
+"""Sending to a backend: the queue, the threads that empty it, retries, counts and health; what all exporters that send share.
 
 The law: a request is counted once, as sent, or as given up with its reason in the log; whoever waits is told the same.
 """
@@ -29,7 +29,7 @@ _LEAST: Final = 0.05
 
 
 class Terms(NamedTuple):
-    """How to send: what the settings of both exporters have in common."""
+    """How to send: what the settings of exporters that send have in common."""
 
     timeout: float
     retry: RetryOnFailure
@@ -130,7 +130,10 @@ class Sender:
         shown = batch if self._project is None else self._project(batch)
         if shown is None:
             return ACCEPTED
-        request = Request(shown.signal, shown.protobuf(), shown.count())
+        return self.take(Request(shown.signal, shown.protobuf(), shown.count()))
+
+    def take(self, request: Request) -> Receipt:
+        """Queue or send a request in whatever form the transport sends. Raises Unacceptable, Refused as `consume`."""
         if self._queue is None:
             return self._send_now(request)
         result: Future[Receipt] | None = Future() if self._terms.queue.wait_for_result else None
