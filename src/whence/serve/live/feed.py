@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from whence.archive.follow import Follower, Key
 from whence.errors import StreamError
 from whence.serve.live.cursor import Track, Until
-from whence.serve.live.messages import Given
+from whence.serve.live.messages import Batch, Given
 from whence.serve.live.reading import (
     Arrived,
     Once,
@@ -36,8 +36,11 @@ POLL: Final = 0.03
 _SHARE: Final = 4
 MOST: Final = 500
 """Subscribers at once."""
-CHUNK: Final = 250
+CHUNK: Final = 1_000
 """Events that are given on at once."""
+_EACH: Final = 0.001
+"""Seconds by which the pause between two looks is longer for each subscriber: fewer, larger portions cost less, and none waits
+longer than a tenth of a second for a hundred."""
 LAG: Final = 5_000_000
 """Microseconds: segments begun longer ago than this are taken to be in the listing."""
 
@@ -61,9 +64,9 @@ class Chunk:
 
     given: list[Given]
     cursor: str
-    _seen: dict[Hashable, list[Given]] = field(default_factory=dict)
+    _seen: dict[Hashable, Batch] = field(default_factory=dict)
 
-    def seen(self, view: View) -> list[Given]:
+    def seen(self, view: View) -> Batch:
         """What of them a view shows; found once for all subscribers with that view."""
         found = self._seen.get(view.key)
         if found is None:
@@ -71,10 +74,10 @@ class Chunk:
         return found
 
 
-def shown(view: View, given: Sequence[Given]) -> list[Given]:
+def shown(view: View, given: Sequence[Given]) -> Batch:
     """What a view shows of events: those that match, as they may be seen."""
-    found = [one for one in given if view.matches(one.event)]
-    return found if view.shown is None else [Given(view.shown(one.event), one.cursor) for one in found]
+    found = Batch(one for one in given if view.matches(one.event))
+    return found if view.shown is None else Batch(Given(view.shown(one.event), one.cursor) for one in found)
 
 
 class Reader:
@@ -240,7 +243,8 @@ class Feed:
             joining, began = self._take_waiting(), self.monotonic()
             came = self._pass(reader)
             self._join(joining, reader.track)
-            self._wake.wait(0 if came else max(self._poll, _SHARE * (self.monotonic() - began)))
+            pause = self._poll + _EACH * self._held
+            self._wake.wait(pause if came else max(pause, _SHARE * (self.monotonic() - began)))
 
     def _pass(self, reader: Reader) -> bool:
         """Give on what came since the last pass; whether anything did."""

@@ -3,7 +3,7 @@
 The law: nothing is missing and nothing given twice where the two meet. Who catches up waits in no buffer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Final
 
@@ -29,7 +29,7 @@ class Listener:
         self._feed, self._view, self._start = feed, view, start
         self.subscriber = Subscriber(view, terms, feed.monotonic)
         self._past: Past | None = None
-        self._old: Iterator[list[Message]] | None = self._catch_up()
+        self._old: Iterator[Sequence[Message]] | None = self._catch_up()
         self._closed = False
 
     @property
@@ -37,7 +37,7 @@ class Listener:
         """The cursor behind what was given."""
         return self._past.place if self._past is not None else self.subscriber.place
 
-    def catch_up(self) -> list[Message] | None:
+    def catch_up(self) -> Sequence[Message] | None:
         """Some more of what was there before, perhaps nothing yet; None once all was given. Blocks while it reads."""
         if self._old is not None:
             found = next(self._old, None)
@@ -46,7 +46,7 @@ class Listener:
             self._old, self._past = None, None
         return None
 
-    def take(self) -> list[Message]:
+    def take(self) -> Sequence[Message]:
         """What came since, without waiting."""
         return self.subscriber.take()
 
@@ -56,7 +56,7 @@ class Listener:
             self._closed, self._old = True, None
             self._feed.leave(self.subscriber)
 
-    def _catch_up(self) -> Iterator[list[Message]]:
+    def _catch_up(self) -> Iterator[Sequence[Message]]:
         if self._start == NOW:
             self._join()
             return

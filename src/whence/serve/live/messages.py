@@ -3,6 +3,7 @@
 The law: pure. Events are the same JSON as everywhere; what is no event has a name of its own and says what it means.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,6 +48,21 @@ class Given:
 Message = Given | Notice
 
 
+class Batch(list[Given]):
+    """Events that are given together to everybody with the same view; what is sent of them is put together once for all."""
+
+    __slots__ = ("_sse",)
+
+    @property
+    def sse(self) -> bytes:
+        """All of them as messages of Server-Sent Events."""
+        try:
+            return self._sse
+        except AttributeError:
+            self._sse: bytes = b"".join([one.sse for one in self])
+            return self._sse
+
+
 def missed(
     reason: str,
     detail: str,
@@ -74,6 +90,11 @@ def to_sse(message: Message) -> bytes:
         return message.sse
     place = b"id: %b\n" % message.cursor.encode() if message.cursor is not None else b""
     return b"%bevent: %b\ndata: %b\n\n" % (place, message.name.encode(), json_bytes(message.data))
+
+
+def sse_of(messages: Sequence[Message]) -> bytes:
+    """Messages of Server-Sent Events, one behind the other."""
+    return messages.sse if isinstance(messages, Batch) else b"".join(map(to_sse, messages))
 
 
 def to_json(message: Message) -> bytes:

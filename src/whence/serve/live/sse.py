@@ -13,7 +13,7 @@ from whence.filter.selection import joined
 from whence.filter.tree import Filter
 from whence.serve.door import Selected, Strict, Within, of_job, of_run
 from whence.serve.live.asking import Wish, Wished
-from whence.serve.live.messages import to_sse
+from whence.serve.live.messages import sse_of
 from whence.serve.live.telling import Telling, until_gone
 from whence.serve.problems import RESPONSES
 
@@ -52,7 +52,7 @@ class EventStream(Response):
 async def _tell(telling: Telling, send: Send) -> None:
     begun = False
     async for portion in telling.portions():
-        body = b"".join(map(to_sse, portion))
+        body = sse_of(portion)
         if not begun:
             begun, body = True, b"retry: %d\n%b" % (RETRY, body)
             await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})

@@ -19,6 +19,8 @@ THRESHOLD: Final = 0.8
 PATIENCE: Final = 30.0
 AT_ONCE: Final = 500
 """Messages taken at once: what is on its way to a subscriber is not counted as waiting, and is to be little."""
+_MANY: Final = 100
+"""So many that came together are given on together: their bytes were put together for everybody."""
 
 
 class View(NamedTuple):
@@ -92,8 +94,8 @@ class Buffer:
         else:
             self._behind = cursor
 
-    def take(self, most: int = AT_ONCE) -> list[Message]:
-        """What waits, what was missed said before it; about `most` at once."""
+    def take(self, most: int = AT_ONCE) -> Sequence[Message]:
+        """What waits, what was missed said before it; about `most` at once. Many that came at once are given as they came."""
         found: list[Message] = []
         if self._missed:
             found.append(self._told())
@@ -101,9 +103,16 @@ class Buffer:
             self._slow_told = True
             found.append(_slow(self.count, self.terms))
         while self._waiting and len(found) < most:
+            if found and len(self._waiting[0][0]) >= _MANY:
+                break
             messages, self.place = self._waiting.popleft()
-            found += messages
             self.count -= len(messages)
+            if not found and len(messages) >= _MANY:
+                return self._taken(messages)
+            found += messages
+        return self._taken(found)
+
+    def _taken(self, found: Sequence[Message]) -> Sequence[Message]:
         if self.count < self.terms.threshold * self.terms.buffer:
             self.slow_since = None
         return found
@@ -182,7 +191,7 @@ class Subscriber:
             self.wake()
         self.check()
 
-    def take(self) -> list[Message]:
+    def take(self) -> Sequence[Message]:
         """What waits; a `closing` alone where it was let go, and then nothing any more."""
         with self._lock:
             return [self._buffer.closing(self._ended)] if self._ended is not None else self._buffer.take()
