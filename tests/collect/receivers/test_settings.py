@@ -144,6 +144,20 @@ def test_what_whence_cannot_do_is_refused_by_name(http_keys: str, grpc_keys: str
     assert any(said in one for one in found), found
 
 
+def test_the_example_of_the_page_on_security_is_right() -> None:
+    """docs/security.md: listeners for other machines, with what they need."""
+    page = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    rest = """\
+extensions: {bearertokenauth: {token: a}}
+exporters: {nop: }
+service:
+  extensions: [bearertokenauth]
+  pipelines: {traces: {receivers: [otlp], exporters: [nop]}}
+"""
+    assert problems(example + rest) == []
+
+
 @pytest.mark.parametrize(
     ("keys", "name"),
     [("tls: {ca_file: a, cert_file: b, key_file: c}", "tls::ca_file"), ("write_timeout: 5s", "write_timeout")],
