@@ -107,3 +107,82 @@ def _unknown(chance: random.Random) -> bytes:
             return varint(number << 3 | 3) + inside + varint(number << 3 | 4)
         case _:
             return varint(number << 3 | 5) + chance.randbytes(4)
+
+
+def text_mutant(data: bytes, chance: random.Random) -> bytes:
+    """JSON text, changed: bytes as in `mutant`, or a piece of JSON put in the place of another."""
+    if chance.random() < 0.4:
+        return mutant(data, chance)
+    changed = data
+    for _ in range(chance.randint(1, 2)):
+        places = [at for at, byte in enumerate(changed) if byte in b'{[":,0']
+        if not places:
+            return mutant(changed, chance)
+        at = chance.choice(places)
+        end = at + chance.choice((0, 1, 1, 2, 5))
+        changed = changed[:at] + chance.choice(_PIECES) + changed[end:]
+    return changed
+
+
+_PIECES = (
+    b"",
+    b" ",
+    b"\t\n\r",
+    b"null",
+    b"true",
+    b"{}",
+    b"[]",
+    b"[null]",
+    b"0",
+    b"-0",
+    b"-0.0",
+    b"1e2",
+    b"1.0",
+    b"1e999",
+    b"1E-400",
+    b"007",
+    b"18446744073709551615",
+    b"18446744073709551616",
+    b"-9223372036854775809",
+    b"99999999999999999999999",
+    b"0.1e-7",
+    b"NaN",
+    b"Infinity",
+    b'"NaN"',
+    b'"-Infinity"',
+    b'"1e2"',
+    b'"12"',
+    b'"-12"',
+    b'"-0"',
+    b'"1.0"',
+    b'"-"',
+    b'""',
+    b'"abc"',
+    b'"ABCDEF0123456789"',
+    b'"/+8="',
+    b'"_-8"',
+    b'"aa=a"',
+    b'"a"',
+    b'"ab=="',
+    b'"\\u0031"',
+    b'"\\ud83d\\ude00"',
+    b'"\\ud800"',
+    b'"\xc3\xa9"',
+    b'"\xff"',
+    b"\x00",
+    b"\xef\xbb\xbf",
+    b',"traceId":"00"',
+    b'"traceId":null,',
+    b'"key":"k",',
+    b'"key":',
+    b'"\\u006bey":"x",',
+    b'"unknown":[{"a":[1.5,"x"]}],',
+    b'"stringValue":"s",',
+    b'"intValue":5,',
+    b'"kvlistValue":{"values":[]},',
+    b'"arrayValue":{},',
+    b"[[",
+    b"]]",
+    b"}}",
+    b"{{",
+)

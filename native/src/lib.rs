@@ -9,10 +9,10 @@ use std::cell::Cell;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use whence_core::lines;
 use whence_core::schema::{Levels, Schema};
 use whence_core::sheet::{Limits, Lines, Reason};
 use whence_core::wire::Stop;
+use whence_core::{lines, make};
 
 pyo3::create_exception!(_native, Refused, pyo3::exceptions::PyException, "What the native core does not take.");
 
@@ -77,10 +77,59 @@ impl Codec {
     fn text_of_protobuf<'py>(&self, py: Python<'py>, signal: &str, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let levels = self.levels(signal)?;
         let made = py.detach(|| with_spare(|out| lines::text_of_protobuf(&self.schema, levels, data, out)));
-        let text = made.map_err(refused)?;
-        let bytes = PyBytes::new(py, &text);
-        give_back(text);
-        Ok(bytes)
+        Ok(bytes_of(py, made.map_err(refused)?))
+    }
+
+    /// Lines of a request in JSON, as of the same request in protobuf.
+    fn lines_of_json<'py>(
+        &self, py: Python<'py>, signal: &str, data: &[u8], line_bytes: i64, records_per_line: i64, depth: i64,
+    ) -> PyResult<(Vec<Line<'py>>, Rejected)> {
+        let levels = self.levels(signal)?;
+        let limits = Limits { line_bytes, records_per_line, depth };
+        let made = py.detach(|| {
+            let mut request = Vec::with_capacity(data.len() / 2);
+            make::protobuf_of_json(&self.schema, levels, data, &mut request)?;
+            with_spare(|out| lines::lines_of_protobuf(&self.schema, levels, &request, limits, out))
+        });
+        Ok(given(py, made.map_err(refused)?))
+    }
+
+    /// A request in JSON as canonical JSON text.
+    fn text_of_json<'py>(&self, py: Python<'py>, signal: &str, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let levels = self.levels(signal)?;
+        let made = py.detach(|| {
+            let mut request = Vec::with_capacity(data.len() / 2);
+            make::protobuf_of_json(&self.schema, levels, data, &mut request)?;
+            with_spare(|out| lines::text_of_protobuf(&self.schema, levels, &request, out))
+        });
+        Ok(bytes_of(py, made.map_err(refused)?))
+    }
+
+    /// A request in JSON as protobuf.
+    fn protobuf_of_json<'py>(&self, py: Python<'py>, signal: &str, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let levels = self.levels(signal)?;
+        let made = py.detach(|| {
+            with_spare(|mut out| make::protobuf_of_json(&self.schema, levels, data, &mut out).map(|()| out))
+        });
+        Ok(bytes_of(py, made.map_err(refused)?))
+    }
+
+    /// Lines of an archive as one request.
+    fn protobuf_of_lines<'py>(
+        &self, py: Python<'py>, signal: &str, lines: Vec<Bound<'py, PyBytes>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let levels = self.levels(signal)?;
+        let data: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+        let made = py.detach(|| {
+            with_spare(|mut out| make::protobuf_of_lines(&self.schema, levels, &data, &mut out).map(|()| out))
+        });
+        Ok(bytes_of(py, made.map_err(refused)?))
+    }
+
+    /// How many records a request in JSON holds.
+    fn count_of_json(&self, py: Python<'_>, signal: &str, data: &[u8]) -> PyResult<u64> {
+        let levels = self.levels(signal)?;
+        py.detach(|| make::count_of_json(&self.schema, levels, data)).map_err(refused)
     }
 
     /// How many records a request holds.
@@ -88,6 +137,12 @@ impl Codec {
         let levels = self.levels(signal)?;
         py.detach(|| lines::count_of_protobuf(&self.schema, levels, data)).map_err(refused)
     }
+}
+
+fn bytes_of(py: Python<'_>, made: Vec<u8>) -> Bound<'_, PyBytes> {
+    let bytes = PyBytes::new(py, &made);
+    give_back(made);
+    bytes
 }
 
 fn given(py: Python<'_>, made: Lines) -> (Vec<Line<'_>>, Rejected) {

@@ -3,63 +3,22 @@
 import random
 import subprocess
 import sys
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from build_mutants import mutant, other_orders
+from build_native import LIMITS, MANY, NATIVE, PURE, REFUSED, needs_native
 from build_requests import MESSAGES, SIGNALS, everything, json_of, requests
 from whence.errors import DataError
-from whence.native import CORE, choose
+from whence.native import choose
 from whence.otlp import from_native, from_protobuf
 from whence.otlp.limits import Limits
 from whence.otlp.wire_scalars import counted
 
 EACH = pytest.mark.parametrize("signal", SIGNALS)
-MANY = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
-needs_native = pytest.mark.skipif(CORE.module is None, reason=f"the native core is not in use: {CORE.why}")
-REFUSED = "refused"
-
-
-class NativeAlone:
-    """The native core without the pure one behind it: what it does not take, it refuses."""
-
-    def __getattr__(self, name: str) -> Any:
-        def call(*given: Any) -> Any:
-            pure, from_native.from_protobuf = from_native.from_protobuf, SimpleNamespace(**{name: _refuse})
-            try:
-                return getattr(from_native, name)(*given)
-            except CORE.module.Refused:
-                return REFUSED
-            finally:
-                from_native.from_protobuf = pure
-
-        return call
-
-
-class PureAlone:
-    """The pure core, whose refusals are a value too."""
-
-    def __getattr__(self, name: str) -> Any:
-        def call(*given: Any) -> Any:
-            try:
-                return getattr(from_protobuf, name)(*given)
-            except DataError:
-                return REFUSED
-
-        return call
-
-
-def _refuse(*given: Any) -> Any:
-    raise CORE.module.Refused
-
-
-NATIVE, PURE = NativeAlone(), PureAlone()
 
 
 def agree(signal: Any, data: bytes, limits: Limits) -> Any:
@@ -69,14 +28,6 @@ def agree(signal: Any, data: bytes, limits: Limits) -> Any:
     assert repr(NATIVE.tree_of_protobuf(signal, data)) == repr(PURE.tree_of_protobuf(signal, data))
     assert NATIVE.count_of_protobuf(signal, data) == PURE.count_of_protobuf(signal, data)
     return lines
-
-
-LIMITS = st.builds(
-    Limits,
-    records_per_line=st.sampled_from([1, 2, 3, 128]),
-    line_bytes=st.sampled_from([1, 500, 2000, 1 << 20]),
-    depth=st.sampled_from([0, 1, 2, 3, 4, 32]),
-)
 
 
 @needs_native

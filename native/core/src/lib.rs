@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod json;
 pub mod lines;
+pub mod make;
 pub mod schema;
 pub mod sheet;
 pub mod text;

@@ -109,6 +109,9 @@ pub struct Field {
     pub apart: bool,
     /// `,"name":`
     pub key: Vec<u8>,
+    /// What stands before a value on the wire, and before a run of them.
+    pub tag: Vec<u8>,
+    pub packed_tag: Vec<u8>,
     pub role: Role,
 }
 
@@ -146,9 +149,11 @@ impl Message {
         }
     }
 
-    /// The place of the field of this name in JSON.
-    pub fn named(&self, json: &[u8]) -> Option<usize> {
-        self.fields.iter().position(|field| field.json.as_bytes() == json)
+    /// The place of the field of this name in JSON, looked for from a place on.
+    #[inline]
+    pub fn named_from(&self, json: &[u8], next: usize) -> Option<usize> {
+        let is_it = |&place: &usize| self.fields[place].json.as_bytes() == json;
+        (next..self.fields.len()).find(is_it).or_else(|| (0..next.min(self.fields.len())).find(is_it))
     }
 
     /// The field that holds the next level: the first one of several messages.
@@ -266,10 +271,23 @@ fn add(message: &mut Message, words: &[&str], names: &HashMap<&str, usize>) -> O
         of,
         apart: pair && repeated && message.name != "common_v1_KeyValueList",
         key: format!(",\"{json}\":").into_bytes(),
+        tag: tag(number, kind.wire()),
+        packed_tag: tag(number, 2),
         role: role(&message.name, name),
     });
     message.index[number as usize] = u8::try_from(message.fields.len()).ok()?;
     Some(())
+}
+
+fn tag(number: u32, wire: u8) -> Vec<u8> {
+    let mut left = number << 3 | u32::from(wire);
+    let mut written = Vec::new();
+    while left >= 128 {
+        written.push(left as u8 | 128);
+        left >>= 7;
+    }
+    written.push(left as u8);
+    written
 }
 
 fn levels(messages: &[Message], data: usize, metrics: bool) -> Option<Levels> {

@@ -3,17 +3,19 @@
 The law: what the native core does not take, the pure one is asked: it has the words, and the last say.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import orjson
 
 from whence.native import CORE
-from whence.otlp import from_protobuf, reasons
+from whence.otlp import from_json, from_protobuf, reasons, to_protobuf
 from whence.otlp.encode import Line
 from whence.otlp.limits import DEFAULT, Limits
 from whence.otlp.schema import LEVELS, MESSAGES, Message, Signal, field_of
 from whence.otlp.sheet import NOUNS, Lines, lines_with
+
+Tree = dict[str, Any]
 
 
 def schema_text() -> str:
@@ -39,27 +41,60 @@ if CORE.module is not None:
     _Refused: Final = CORE.module.Refused
 
 
+# Each function is the pure one of its name: the same answer, the same DataError.
+
+
 def lines_of_protobuf(signal: Signal, data: bytes, limits: Limits = DEFAULT) -> Lines:
     """As `from_protobuf.lines_of_protobuf`."""
     try:
-        lines, rejected = _codec.lines_of_protobuf(
-            signal, data, limits.line_bytes, limits.records_per_line, limits.depth
-        )
+        made = _codec.lines_of_protobuf(signal, data, limits.line_bytes, limits.records_per_line, limits.depth)
     except _Refused:
         return from_protobuf.lines_of_protobuf(signal, data, limits)
-    return lines_with(
-        _NOUNS[signal], [Line(*line) for line in lines], {_reason(name): count for name, count in rejected}
-    )
+    return _lines(signal, *made)
 
 
-def tree_of_protobuf(signal: Signal, data: bytes) -> dict[str, Any]:
+def lines_of_json(signal: Signal, data: bytes, limits: Limits = DEFAULT) -> Lines:
+    """As `from_json.lines_of_json`."""
+    try:
+        made = _codec.lines_of_json(signal, data, limits.line_bytes, limits.records_per_line, limits.depth)
+    except _Refused:
+        return from_json.lines_of_json(signal, data, limits)
+    return _lines(signal, *made)
+
+
+def tree_of_protobuf(signal: Signal, data: bytes) -> Tree:
     """As `from_protobuf.tree_of_protobuf`."""
     try:
-        text = _codec.text_of_protobuf(signal, data)
+        return _tree(_codec.text_of_protobuf(signal, data))
     except _Refused:
         return from_protobuf.tree_of_protobuf(signal, data)
-    tree: dict[str, Any] = orjson.loads(text)
-    return tree
+
+
+def tree_of_json(signal: Signal, data: bytes) -> Tree:
+    """As `from_json.tree_of_json`."""
+    try:
+        return _tree(_codec.text_of_json(signal, data))
+    except _Refused:
+        return from_json.tree_of_json(signal, data)
+
+
+def protobuf_of_json(signal: Signal, data: bytes) -> bytes:
+    """As `from_json.protobuf_of_json`."""
+    try:
+        made: bytes = _codec.protobuf_of_json(signal, data)
+    except _Refused:
+        return from_json.protobuf_of_json(signal, data)
+    return made
+
+
+def protobuf_of_lines(signal: Signal, lines: Iterable[bytes]) -> bytes:
+    """As `to_protobuf.protobuf_of_lines`."""
+    given = list(lines)
+    try:
+        made: bytes = _codec.protobuf_of_lines(signal, given)
+    except _Refused:
+        return to_protobuf.protobuf_of_lines(signal, given)
+    return made
 
 
 def count_of_protobuf(signal: Signal, data: bytes) -> int:
@@ -71,6 +106,21 @@ def count_of_protobuf(signal: Signal, data: bytes) -> int:
     return count
 
 
-def _reason(name: str) -> str:
-    text: str = getattr(reasons, name)
-    return text
+def count_of_json(signal: Signal, data: bytes) -> int:
+    """As `from_json.count_of_json`."""
+    try:
+        count: int = _codec.count_of_json(signal, data)
+    except _Refused:
+        return from_json.count_of_json(signal, data)
+    return count
+
+
+def _tree(text: bytes) -> Tree:
+    tree: Tree = orjson.loads(text)
+    return tree
+
+
+def _lines(signal: Signal, lines: list[tuple[bytes, int, int, int]], rejected: list[tuple[str, int]]) -> Lines:
+    return lines_with(
+        _NOUNS[signal], [Line(*line) for line in lines], {getattr(reasons, name): count for name, count in rejected}
+    )

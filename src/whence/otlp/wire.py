@@ -26,6 +26,11 @@ _NATIVE: Final = CORE.module is not None
 _lines_of_protobuf: Final = from_native.lines_of_protobuf if _NATIVE else from_protobuf.lines_of_protobuf
 _tree_of_protobuf: Final = from_native.tree_of_protobuf if _NATIVE else from_protobuf.tree_of_protobuf
 _count_of_protobuf: Final = from_native.count_of_protobuf if _NATIVE else from_protobuf.count_of_protobuf
+_lines_of_json: Final = from_native.lines_of_json if _NATIVE else from_json.lines_of_json
+_tree_of_json: Final = from_native.tree_of_json if _NATIVE else from_json.tree_of_json
+_protobuf_of_json: Final = from_native.protobuf_of_json if _NATIVE else from_json.protobuf_of_json
+_count_of_json: Final = from_native.count_of_json if _NATIVE else from_json.count_of_json
+_protobuf_of_lines: Final = from_native.protobuf_of_lines if _NATIVE else to_protobuf.protobuf_of_lines
 
 
 def lines_of_protobuf(signal: Signal, data: bytes, limits: Limits = DEFAULT) -> Lines:
@@ -38,7 +43,7 @@ def lines_of_protobuf(signal: Signal, data: bytes, limits: Limits = DEFAULT) -> 
 
 def lines_of_json(signal: Signal, data: bytes, limits: Limits = DEFAULT) -> Lines:
     """Lines of an OTLP JSON body: the same bytes as of the same request in protobuf. Raises DataError with the place."""
-    return _lines_of_protobuf(signal, from_json.protobuf_of_json(signal, data), limits)
+    return _lines_of_json(signal, data, limits)
 
 
 def lines_of_tree(signal: Signal, tree: Tree, limits: Limits = DEFAULT) -> Lines:
@@ -56,7 +61,7 @@ def tree_of_protobuf(signal: Signal, data: bytes) -> Tree:
 
 def tree_of_json(signal: Signal, data: bytes) -> Tree:
     """An OTLP JSON body as canonical OTLP JSON. Raises DataError with the place."""
-    return _tree_of_protobuf(signal, from_json.protobuf_of_json(signal, data))
+    return _tree_of_json(signal, data)
 
 
 def protobuf_of_tree(signal: Signal, tree: Tree) -> bytes:
@@ -66,16 +71,14 @@ def protobuf_of_tree(signal: Signal, tree: Tree) -> bytes:
 
 def protobuf_of_json(signal: Signal, data: bytes) -> bytes:
     """An Export*ServiceRequest of an OTLP JSON body. Raises DataError with the place."""
-    return from_json.protobuf_of_json(signal, data)
+    return _protobuf_of_json(signal, data)
 
 
 def protobuf_of_lines(signal: Signal, lines: Iterable[bytes]) -> bytes:
     """One Export*ServiceRequest of lines of an archive. Raises DataError for what is no line of this signal."""
-    return to_protobuf.protobuf_of_lines(signal, lines)
+    return _protobuf_of_lines(signal, lines)
 
 
 def count_of(signal: Signal, data: bytes, encoding: Encoding) -> int:
     """Log records, spans or data points in a request, those that would be rejected too. Raises DataError where it sees none."""
-    if encoding == "protobuf":
-        return _count_of_protobuf(signal, data)
-    return from_tree.count_of_tree(signal, from_json.object_of_json(signal, data)) if data else 0
+    return _count_of_protobuf(signal, data) if encoding == "protobuf" else _count_of_json(signal, data)
