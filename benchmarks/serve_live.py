@@ -266,7 +266,8 @@ def told(point: Point) -> str:
     found = measure(point)
     return (
         f"{point.subscribers:>4} subscribers, {found.written:>7,.0f} events/s written, {found.given:>7,.0f} given to each; "
-        f"{'each once' if found.exact else 'NOT ALL'}; late {found.late[0]:,.0f} ms (p99 {found.late[1]:,.0f}); "
+        f"{found.events:,} events, {'each once' if found.exact else 'NOT ALL'}; "
+        f"late {found.late[0]:,.0f} ms (p99 {found.late[1]:,.0f}); "
         f"{found.megabytes:,.0f} MB/s; server {found.server_cpu:.2f} cores, {found.server_mib:,.0f} MiB; "
         f"subscribers {found.client_cpu:.2f} cores"
     )

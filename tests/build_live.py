@@ -12,6 +12,7 @@ import httpx
 from httpx_sse import ServerSentEvent, connect_sse
 
 from build import an_event, append
+from build_serve import Client, Reply
 from whence.archive.removal import remove, settled_plan
 from whence.archive.retention import Policy
 from whence.archive.writer import ArchiveWriter, WriterOptions
@@ -112,6 +113,13 @@ class Ear:
         assert not self._thread.is_alive()
         self.listener.close()
         return self.ids
+
+
+def send(client: Client, method: str, path: str, body: Any) -> Reply:
+    """A request with a JSON body."""
+    headers = {"Authorization": f"Bearer {client.token}"} if client.token else {}
+    found = httpx.request(method, f"http://127.0.0.1:{client.port}{path}", json=body, headers=headers, timeout=60)
+    return Reply(found.status_code, dict(found.headers), found.content)
 
 
 class SseEar:

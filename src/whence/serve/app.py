@@ -23,11 +23,14 @@ ROUTERS: Final[tuple[str, ...]] = (
     "whence.serve.live.sse",
     "whence.serve.live.websocket",
     "whence.serve.live.polling",
+    "whence.serve.live.subscribing",
     "whence.serve.api.events",
     "whence.serve.api.causality",
     "whence.serve.api.query",
     "whence.serve.api.jobs",
     "whence.serve.api.metrics",
+    "whence.serve.jaeger.query_v1",
+    "whence.serve.jaeger.query_v3",
 )
 """The modules whose `router` is mounted, in this order."""
 _SMALLEST: Final = 1_000

@@ -3,6 +3,7 @@
 The law: what may not be seen is kept out here, before anything is read; a place that is none is refused.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -78,8 +79,8 @@ class Wish(NamedTuple):
 
 def wish(connection: HTTPConnection, here: Here, start: Starting, terms: Annotated[Terms, Depends(buffering)]) -> Wish:
     """The wish of a request or of a WebSocket."""
-    refused = partial(_refused, connection.app.state.access, here, token_of(connection.headers))
-    return Wish(here, start, terms, Telling(here.settings.stream.heartbeat, refused, here.served.clock))
+    telling = Telling(here.settings.stream.heartbeat, refusing(connection, here), here.served.clock)
+    return Wish(here, start, terms, telling)
 
 
 Wished = Annotated[Wish, Depends(wish)]
@@ -89,6 +90,11 @@ def view_of(here: Asking, wanted: Filter) -> View:
     """What is asked for of what the caller may see, as they may see it. Raises FilterError."""
     tree, mask = here.visible(wanted), here.caller.mask
     return View((tree, mask), matcher(tree), None if mask is None else partial(shown_to, here.caller))
+
+
+def refusing(connection: HTTPConnection, here: Asking) -> Callable[[], str | None]:
+    """Says why a caller may not be told any more, if so."""
+    return partial(_refused, connection.app.state.access, here, token_of(connection.headers))
 
 
 def _refused(access: Access, here: Asking, token: str | None) -> str | None:

@@ -14,11 +14,11 @@ from whence.export.flat_json import json_bytes
 from whence.filter.selection import OptionError, joined, parse_duration
 from whence.filter.tree import Filter
 from whence.serve.api.models import json_of
-from whence.serve.door import JSON, Here, Selected, Strict, Within, of_job, of_run
+from whence.serve.door import JSON, Asking, Here, Selected, Strict, Within, of_job, of_run
 from whence.serve.live.asking import Starting, view_of
 from whence.serve.live.messages import Given, Notice
 from whence.serve.live.models import PollModel
-from whence.serve.live.past import Past
+from whence.serve.live.past import Past, Start
 from whence.serve.live.telling import in_reader
 from whence.serve.problems import RESPONSES, Refusal
 
@@ -99,7 +99,7 @@ async def poll(here: Here, start: Starting, wanted: Selected, asked: Polled) -> 
 
     Oldest first, as far as each writer's clock tells. With neither cursor nor time there is no event, and a cursor to begin with.
     """
-    return await _answer(here, start, wanted, asked)
+    return await answered(here, start, wanted, asked)
 
 
 @router.get("/api/runs/{run}/poll", summary="Events of a run behind a place", responses=_POLL)
@@ -108,17 +108,18 @@ async def poll(here: Here, start: Starting, wanted: Selected, asked: Polled) -> 
 @router.get("/simulations/{run}/events/poll", summary="Events of a simulation behind a place", responses=_POLL)
 async def poll_of_run(*, run: str, here: Here, start: Starting, wanted: Within, asked: Polled) -> Response:
     """The same of one run, which may still be to come."""
-    return await _answer(here, start, joined([of_run(run), wanted]), asked)
+    return await answered(here, start, joined([of_run(run), wanted]), asked)
 
 
 @router.get("/jobs/{job}/poll", summary="Events of a job behind a place", responses=_POLL)
 @router.get("/jobs/{job}/events/poll", summary="Events of a job behind a place", responses=_POLL)
 async def poll_of_job(*, job: str, here: Here, start: Starting, wanted: Within, asked: Polled) -> Response:
     """The same of one job: what happens in the run of that id, and what names the job."""
-    return await _answer(here, start, joined([of_job(job), wanted]), asked)
+    return await answered(here, start, joined([of_job(job), wanted]), asked)
 
 
-async def _answer(here: Here, start: Starting, wanted: Filter, asked: Poll) -> Response:
+async def answered(here: Asking, start: Start, wanted: Filter, asked: Poll) -> Response:
+    """What stands behind a place."""
     served, loop = here.served, asyncio.get_running_loop()
     until = loop.time() + asked.wait
     past = await in_reader(partial(Past, served.directory, view_of(here, wanted), start, served.clock))

@@ -26,7 +26,7 @@ _HEADERS: Final = (
     (b"x-accel-buffering", b"no"),
 )
 """No proxy may keep, change or collect what is in them: nginx does unless it is told."""
-_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Messages without end: `connected`, events, `heartbeat`s; `missed` for what is not given.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -65,8 +65,8 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-@router.get("/api/stream", summary="Events as they come", response_class=Response, responses=_STREAM)
-@router.get("/api/events/stream", summary="Events as they come", response_class=Response, responses=_STREAM)
+@router.get("/api/stream", summary="Events as they come", response_class=Response, responses=STREAM)
+@router.get("/api/events/stream", summary="Events as they come", response_class=Response, responses=STREAM)
 async def stream(wish: Wished, wanted: Selected) -> Response:
     """Server-Sent Events of all runs. The parameters that select are those of `/api/events`; all of them must hold.
 
@@ -75,19 +75,17 @@ async def stream(wish: Wished, wanted: Selected) -> Response:
     return EventStream(wish, wanted)
 
 
-@router.get(
-    "/api/runs/{run}/stream", summary="Events of a run as they come", response_class=Response, responses=_STREAM
-)
-@router.get("/api/runs/{run}/events/stream", summary="Events of a run as they come", responses=_STREAM)
-@router.get("/simulations/{run}/stream", summary="Events of a simulation as they come", responses=_STREAM)
-@router.get("/simulations/{run}/events/stream", summary="Events of a simulation as they come", responses=_STREAM)
+@router.get("/api/runs/{run}/stream", summary="Events of a run as they come", response_class=Response, responses=STREAM)
+@router.get("/api/runs/{run}/events/stream", summary="Events of a run as they come", responses=STREAM)
+@router.get("/simulations/{run}/stream", summary="Events of a simulation as they come", responses=STREAM)
+@router.get("/simulations/{run}/events/stream", summary="Events of a simulation as they come", responses=STREAM)
 async def stream_of_run(run: str, wish: Wished, wanted: Within) -> Response:
     """The same of one run, which may still be to come."""
     return EventStream(wish, joined([of_run(run), wanted]))
 
 
-@router.get("/jobs/{job}/stream", summary="Events of a job as they come", response_class=Response, responses=_STREAM)
-@router.get("/jobs/{job}/events/stream", summary="Events of a job as they come", responses=_STREAM)
+@router.get("/jobs/{job}/stream", summary="Events of a job as they come", response_class=Response, responses=STREAM)
+@router.get("/jobs/{job}/events/stream", summary="Events of a job as they come", responses=STREAM)
 async def stream_of_job(job: str, wish: Wished, wanted: Within) -> Response:
     """The same of one job: what happens in the run of that id, and what names the job."""
     return EventStream(wish, joined([of_job(job), wanted]))

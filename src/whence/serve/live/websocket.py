@@ -3,11 +3,14 @@
 The law: the same messages as Server-Sent Events, with the same places.
 """
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from whence.export.flat_json import json_bytes
 from whence.filter.selection import joined
 from whence.filter.tree import Filter
 from whence.serve.door import Selected, Strict, Within, of_job, of_run
@@ -16,6 +19,8 @@ from whence.serve.live.asking import Wish, Wished
 from whence.serve.live.messages import to_json
 from whence.serve.live.telling import Telling, until_gone
 
+Heard = Callable[[str], Awaitable[dict[str, Any]]]
+"""Answers a text that came, with a message."""
 router = APIRouter(dependencies=[Strict])
 
 
@@ -23,7 +28,7 @@ router = APIRouter(dependencies=[Strict])
 @router.websocket("/api/events/stream")
 async def stream(socket: WebSocket, wish: Wished, wanted: Selected) -> None:
     """Events of all runs as they come."""
-    await _answer(socket, wish, wanted)
+    await converse(socket, wish, wanted)
 
 
 @router.websocket("/api/runs/{run}/stream")
@@ -32,23 +37,24 @@ async def stream(socket: WebSocket, wish: Wished, wanted: Selected) -> None:
 @router.websocket("/simulations/{run}/events/stream")
 async def stream_of_run(socket: WebSocket, run: str, wish: Wished, wanted: Within) -> None:
     """The same of one run."""
-    await _answer(socket, wish, joined([of_run(run), wanted]))
+    await converse(socket, wish, joined([of_run(run), wanted]))
 
 
 @router.websocket("/jobs/{job}/stream")
 @router.websocket("/jobs/{job}/events/stream")
 async def stream_of_job(socket: WebSocket, job: str, wish: Wished, wanted: Within) -> None:
     """The same of one job."""
-    await _answer(socket, wish, joined([of_job(job), wanted]))
+    await converse(socket, wish, joined([of_job(job), wanted]))
 
 
-async def _answer(socket: WebSocket, wish: Wish, wanted: Filter) -> None:
+async def converse(socket: WebSocket, wish: Wish, wanted: Filter, heard: Heard | None = None) -> None:
+    """Tell a WebSocket until it leaves; `heard` answers what it says."""
     listener = wish.listener(wanted)
     try:
         await socket.receive()  # that it wants to be one; it is, once it is sure that it can be told
         telling = Telling(listener, wish.telling)
         with suppress(WebSocketDisconnect):
-            await until_gone(listener.subscriber, lambda: _tell(telling, socket), lambda: _left(socket))
+            await until_gone(listener.subscriber, lambda: _tell(telling, socket), lambda: _hear(socket, heard))
     finally:
         listener.close()
 
@@ -64,6 +70,8 @@ async def _tell(telling: Telling, socket: WebSocket) -> None:
     await socket.close(1001)
 
 
-async def _left(socket: WebSocket) -> None:
-    while (await socket.receive())["type"] != "websocket.disconnect":
-        pass
+async def _hear(socket: WebSocket, heard: Heard | None) -> None:
+    while (message := await socket.receive())["type"] != "websocket.disconnect":
+        if heard is not None:
+            said = await heard(message.get("text") or "")
+            await socket.send({"type": "websocket.send", "text": json_bytes(said).decode()})
