@@ -1,11 +1,13 @@
 """Builders: a gRPC client of the Remote Storage API, and a real Jaeger, where one is installed, that reads it."""
 
+import json
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from build_serve import Client, a_server
+from build_shop import Asked, ns
+from build_traces import SECOND
 from build_walk import until
 from whence.serve.jaeger.proto import STORAGE, HealthCheckRequest, HealthCheckResponse
 
@@ -144,3 +148,38 @@ def _answers(jaeger: Jaeger) -> bool:
         return jaeger.ask("/api/services").status > 0
     except OSError:
         return False
+
+
+def v1_parameters(asked: Asked) -> dict[str, Any]:
+    """A search as /api/traces takes it."""
+    found: dict[str, Any] = {
+        "service": asked.service, "operation": asked.operation, "limit": asked.limit,
+        "minDuration": _duration(asked.shortest), "maxDuration": _duration(asked.longest),
+    }  # fmt: skip
+    if asked.attributes:
+        found["tags"] = json.dumps(dict(asked.attributes))
+    if asked.start is not None:
+        found["start"] = ns(asked.start) // 1_000
+    if asked.end is not None:
+        found["end"] = ns(asked.end) // 1_000
+    return {name: value for name, value in found.items() if value != ""}
+
+
+def v3_parameters(asked: Asked) -> dict[str, Any]:
+    """A search as /api/v3/traces and /api/v3/trace-summaries take it; a window must be said there."""
+    found = {
+        "serviceName": asked.service, "operationName": asked.operation, "searchDepth": asked.limit,
+        "durationMin": _duration(asked.shortest), "durationMax": _duration(asked.longest),
+        "startTimeMin": _moment(-1e6 if asked.start is None else asked.start),
+        "startTimeMax": _moment(1e7 if asked.end is None else asked.end),
+        "attributes": json.dumps(dict(asked.attributes)) if asked.attributes else "",
+    }  # fmt: skip
+    return {f"query.{name}": value for name, value in found.items() if value != ""}
+
+
+def _duration(seconds: float) -> str:
+    return f"{round(seconds * 1_000)}ms" if seconds else ""
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(ns(seconds) / SECOND, UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,178 @@
+"""Traces in the JSON that Jaeger's UI and Grafana draw: the v1 model, of OTLP.
+
+The law: pure. Source: jaeger v2.20 internal/uimodel, and the mapping of OTLP of opentelemetry-collector-contrib's translator.
+"""
+
+import base64
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import orjson
+
+from whence.event import names
+from whence.otlp.shown import Around
+from whence.otlp.value import plain_value
+from whence.serve.jaeger.search import SPAN_KINDS
+from whence.serve.jaeger.service import NO_SERVICE, service_in
+from whence.serve.jaeger.whole import Trace
+
+Json = dict[str, Any]
+_SAFE: Final = (1 << 53) - 1
+"""The greatest whole number that JavaScript holds; beyond it the digits are text."""
+_STATUS: Final = {1: "OK", 2: "ERROR"}
+
+
+def v1_trace(trace: Trace) -> Json:
+    """A trace as the UI draws it: its spans in the order of their start, each naming the process that it ran in."""
+    processes: dict[bytes, tuple[str, Json]] = {}
+    keys: dict[int, str] = {}
+    spans = []
+    for around, span in trace.spans():
+        if id(around) not in keys:
+            process = _process(around)
+            key = orjson.dumps(process)
+            keys[id(around)] = processes.setdefault(key, (f"p{len(processes) + 1}", process))[0]
+        spans.append(_span(trace.id, span, around, keys[id(around)]))
+    spans.sort(key=lambda span: (span["startTime"], -span["duration"]))
+    return {
+        "traceID": short(trace.id),
+        "spans": spans,
+        "processes": dict(processes.values()),
+        "warnings": None,
+    }
+
+
+def short(trace: str) -> str:
+    """A trace's id as Jaeger writes it: in 16 digits where the other 16 are zeros."""
+    return trace[16:] if trace.startswith("0" * 16) else trace
+
+
+def _process(around: Around) -> Json:
+    """The resource. Its service stands among the tags too: Grafana's links from traces to logs look for it there."""
+    written = around[0].get("attributes") or []
+    named = [pair for pair in written if pair.get("key") == names.SERVICE_NAME]
+    service = service_in(_as_index(named)) if named else NO_SERVICE
+    return {"serviceName": service, "tags": _tags(written)}
+
+
+def _as_index(named: list[Json]) -> str:
+    return orjson.dumps({names.SERVICE_NAME: _plain(named[-1].get("value"))}, default=_text).decode()
+
+
+def _span(trace: str, span: Json, around: Around, process: str) -> Json:
+    start = _ns(span.get("startTimeUnixNano"))
+    return {
+        "traceID": short(trace),
+        "spanID": str(span.get("spanId", "")).lower().zfill(16),
+        "operationName": str(span.get("name") or ""),
+        "references": list(_references(trace, span)),
+        "startTime": start // 1_000,
+        "duration": max(_ns(span.get("endTimeUnixNano")) - start, 0) // 1_000,
+        "tags": list(_span_tags(span, around[2])),
+        "logs": [_log(event) for event in span.get("events") or ()],
+        "processID": process,
+        "warnings": None,
+    }
+
+
+def _ns(written: Any) -> int:
+    return int(written or 0)
+
+
+def _references(trace: str, span: Json) -> Iterator[Json]:
+    """The parent first, then the links; one to the parent only says what kind of reference it is."""
+    parent = str(span.get("parentSpanId") or "").lower()
+    kind, links = "CHILD_OF", []
+    for link in span.get("links") or ():
+        to, of = str(link.get("traceId", "")).lower(), str(link.get("spanId", "")).lower()
+        said = next((pair for pair in link.get("attributes") or () if pair.get("key") == "opentracing.ref_type"), None)
+        child = said is not None and _plain(said.get("value")) == "child_of"
+        if parent and (to, of) == (trace, parent):
+            kind = "CHILD_OF" if child else "FOLLOWS_FROM"
+        elif to.strip("0"):
+            links.append(("CHILD_OF" if child else "FOLLOWS_FROM", to, of))
+    if parent:
+        yield {"refType": kind, "traceID": short(trace), "spanID": parent}
+    for how, to, of in links:
+        yield {"refType": how, "traceID": short(to), "spanID": of}
+
+
+def _span_tags(span: Json, scope: Json) -> Iterator[Json]:
+    """The scope, the attributes, and what OTLP has fields for."""
+    for key, said in (("otel.scope.name", scope.get("name")), ("otel.scope.version", scope.get("version"))):
+        if said:
+            yield _text_tag(key, str(said))
+    yield from _tags(span.get("attributes") or ())
+    kind = _number(span.get("kind"))
+    if 0 < kind < len(SPAN_KINDS):
+        yield _text_tag("span.kind", SPAN_KINDS[kind])
+    status = span.get("status") or {}
+    code = _number(status.get("code"))
+    if code in _STATUS:
+        yield _text_tag("otel.status_code", _STATUS[code])
+    if code == 2:
+        yield {"key": "error", "type": "bool", "value": True}
+    if status.get("message"):
+        yield _text_tag("otel.status_description", str(status["message"]))
+    if span.get("traceState"):
+        yield _text_tag("w3c.tracestate", str(span["traceState"]))
+
+
+def _number(written: Any) -> int:
+    return written if isinstance(written, int) else 0
+
+
+def _log(event: Json) -> Json:
+    written = event.get("attributes") or ()
+    fields = _tags(written)
+    if event.get("name") and not any(pair.get("key") == "event" for pair in written):
+        fields.insert(0, _text_tag("event", str(event["name"])))
+    return {"timestamp": _ns(event.get("timeUnixNano")) // 1_000, "fields": fields}
+
+
+# --- values ---------------------------------------------------------------------------------------------------------------
+
+
+def _tags(written: Iterable[Json]) -> list[Json]:
+    return [tag_of(str(pair.get("key", "")), _plain(pair.get("value"))) for pair in written]
+
+
+def _text_tag(key: str, text: str) -> Json:
+    return {"key": key, "type": "string", "value": text}
+
+
+def tag_of(key: str, value: Any) -> Json:
+    """A key and its value with the type that Jaeger has for it; lists and maps are their JSON."""
+    match value:
+        case bool():
+            return {"key": key, "type": "bool", "value": value}
+        case int():
+            return {"key": key, "type": "int64", "value": value if -_SAFE <= value <= _SAFE else str(value)}
+        case float() if abs(value) < float("inf"):
+            return {
+                "key": key,
+                "type": "float64",
+                "value": int(value) if value.is_integer() and abs(value) < _SAFE else value,
+            }
+        case bytes():
+            return {"key": key, "type": "binary", "value": _text(value)}
+    return _text_tag(key, value if isinstance(value, str) else "" if value is None else _json(value))
+
+
+def _plain(written: Any) -> Any:
+    try:
+        return plain_value(written) if written else None
+    except (ValueError, TypeError):
+        return None
+
+
+def _json(value: Any) -> str:
+    return (
+        str(value)
+        if isinstance(value, float)
+        else orjson.dumps(value, default=_text, option=orjson.OPT_SORT_KEYS).decode()
+    )
+
+
+def _text(value: Any) -> str:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
