@@ -56,6 +56,7 @@ BUILT_IN: Final[tuple[Kind, ...]] = (
     _kind("exporter", "file", ALL, "OTLP JSON lines in a file at one path; never empties it"),
     _kind("exporter", "otlp_grpc", ALL, "OTLP over gRPC to any backend", ("otlp",)),
     _kind("exporter", "otlp_http", ALL, "OTLP over HTTP to any backend", ("otlphttp",)),
+    _kind("exporter", "webhook", LOGS | TRACES, "posts the events that a filter matches, signed and retried"),
     _kind("exporter", "debug", ALL, "shows what passes on standard error", ("logging",)),
     _kind("exporter", "nop", ALL, "takes everything and keeps nothing"),
     _kind("connector", "forward", ALL, "the end of some pipelines and the beginning of others", module="forward"),
