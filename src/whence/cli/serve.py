@@ -20,6 +20,10 @@ _DIRECTORY = "The archive's directory; it may still be to come. By default ./whe
 EndpointOption = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="Where HTTP is answered. By default 127.0.0.1:8642.")
 ]
+JaegerOption = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Where a stock Jaeger reads it, or `none`. By default 127.0.0.1:17271."),
+]
 InsecureOption = Annotated[
     bool, typer.Option("--insecure-no-auth", help="Listen beyond this machine although nobody has to say who they are.")
 ]
@@ -31,6 +35,7 @@ def serve(
         Path | None, typer.Option("-a", "--archive", metavar="DIR", envvar="WHENCE_ARCHIVE", help=_DIRECTORY)
     ] = None,
     endpoint: EndpointOption = None,
+    jaeger: JaegerOption = None,
     config: Annotated[str | None, typer.Option(metavar="FILE", help="Settings in YAML.")] = None,
     tokens: Annotated[str | None, typer.Option(metavar="FILE", help="A YAML list of who may ask.")] = None,
     cert: Annotated[str | None, typer.Option(metavar="FILE", help="A certificate, for TLS; with --key.")] = None,
@@ -46,6 +51,7 @@ def serve(
         "directory": None if archive is None else str(archive),
         "endpoint": endpoint,
         "auth": None if tokens is None else {"file": tokens},
+        "jaeger": None if jaeger is None else {"enabled": False} if jaeger == "none" else {"endpoint": jaeger},
         "tls": None if cert is None and key is None else {"cert_file": cert, "key_file": key},
         "insecure_no_auth": insecure_no_auth or None,
     }

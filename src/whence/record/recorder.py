@@ -14,8 +14,8 @@ from pathlib import Path
 from whence.archive.writer import WriterStatus
 from whence.event import names
 from whence.event.kinds import Kind, Severity, Verbosity
+from whence.export import console
 from whence.otlp.value import faithful_text
-from whence.record import console
 from whence.record.bus import Bus
 from whence.record.forward import Forward, forward_to
 from whence.record.identity import new_run_id, ulids

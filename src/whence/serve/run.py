@@ -22,6 +22,7 @@ from whence.collect.telemetry import Telemetry
 from whence.errors import ConfigError, StorageError, WhenceError
 from whence.serve.access.tokens import Access
 from whence.serve.app import make_app
+from whence.serve.mirror import start_mirror
 from whence.serve.served import Served
 from whence.serve.settings import ServeSettings
 
@@ -84,6 +85,7 @@ class Serving:
             config.ssl = tls
             self._server = uvicorn.Server(config)
             self._begin(self._server, sockets)
+            start_mirror(served, settings)
             for name in BESIDE:
                 if door := import_module(name).start(served, settings, access):
                     self.beside.append(door)
