@@ -11,15 +11,16 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from whence.event import names
-from whence.record.interrupts import held
+from whence.record.interrupts import Changes, held
 from whence.record.otel import ReadWriteLogRecord
 from whence.record.sink import Item, Sink, Stored
 
@@ -109,8 +110,9 @@ class Queue:
     def _start(self) -> None:
         """Fresh locks, an empty queue and no thread: at the beginning, and again in a forked child."""
         self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._moved = threading.Condition(self._lock)
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        """Anything in it wakes the worker. No Event: where a signal's handler raises inside one, its lock stays taken."""
+        self._moved = Changes(self._lock)
         self._mine = _Mine()
         self._items.clear()
         self._in_hand: list[Queued] = []
@@ -148,12 +150,10 @@ class Queue:
                 if not self._in_hand:
                     self._done = self._taken
                 return self._accept(item)
-            if self._when_full is WhenFull.BLOCK:
-                self._moved.wait_for(lambda: self._ending or self._has_room())
-            elif self._when_full is WhenFull.HELP and not self._closed:
-                self._give_way()
-            if self._has_room():
-                return self._accept(item)
+            patience = self._patience_now()
+        if patience != 0 and self._accept_within(patience, item):
+            return True
+        with self._lock:
             first = self._closed and "after_shutdown" not in self._total
             self._count_drop("after_shutdown" if self._closed else "queue_full", _records(item))
             self._mine.place = _LOST
@@ -176,31 +176,51 @@ class Queue:
         if self._durable:
             self._mine.place = self._accepted
         if self._idle:
+            self._wake.put(None)
             self._idle = False
-            self._wake.set()
         elif self._thread is None:
+            self._start_worker()
+        return True
+
+    def _start_worker(self) -> None:
+        with held():  # a worker that is known but not started would drain nothing
             self._thread = threading.Thread(target=_work, args=(weakref.ref(self),), name="whence-queue", daemon=True)
             try:
                 self._thread.start()
             except RuntimeError:
                 self._thread = None  # the interpreter is shutting down and starts no threads: `close` drains instead
-        return True
 
     def _take(self) -> Queued:
         self._taken += 1
         return self._items.popleft()
 
-    def _give_way(self) -> None:
-        """Let the worker have this thread's time until there is room, for as long as the patience lasts; the lock is held.
+    def _patience_now(self) -> float | None:
+        """Seconds for which this thread may leave its time to the worker; None for as long as it takes. The lock is held."""
+        if self._when_full is WhenFull.BLOCK:
+            return None
+        if self._when_full is not WhenFull.HELP or self._closed:
+            return 0
+        earned = (self._accepted - self._helped_at) * HELP_SECONDS
+        self._helped_at = self._accepted
+        return max(HELP_SECONDS, min(MOST_PATIENCE, self._patience + earned))
+
+    def _accept_within(self, patience: float | None, item: Queued) -> bool:
+        """Let the worker have this thread's time until there is room, for as long as the patience lasts; the lock is not held.
 
         Writing is left to the worker: on a disk that does not answer, whoever writes is stuck.
         """
+
+        def settled() -> bool | None:
+            if self._has_room():
+                return self._accept(item)
+            return False if self._closed or (self._ending and patience is None) else None
+
         began = time.monotonic()
-        earned = (self._accepted - self._helped_at) * HELP_SECONDS
-        patience = max(HELP_SECONDS, min(MOST_PATIENCE, self._patience + earned))
-        self._helped_at = self._accepted
-        self._moved.wait_for(lambda: self._closed or self._has_room(), patience)
-        self._patience = patience - (time.monotonic() - began)
+        accepted = self._moved.wait_for(settled, patience)
+        if patience is not None:
+            with self._lock:
+                self._patience = patience - (time.monotonic() - began)
+        return accepted is True
 
     def _count_drop(self, reason: str, records: int) -> None:
         now = time.time_ns()
@@ -223,7 +243,10 @@ class Queue:
         """Until everything queued before this call is with the archive's writer; False where it is not in time."""
         with self._lock:
             target = self._accepted
-            return self._moved.wait_for(lambda: self._done >= target, timeout)
+        return self._done_with(target, timeout)
+
+    def _done_with(self, place: int, timeout: float | None) -> bool:
+        return self._moved.wait_for(lambda: True if self._done >= place else None, timeout) is True
 
     def wait_for_mine(self, timeout: float) -> bool:
         """Until what this thread queued last is on disk; False where it was dropped, or is not there in time.
@@ -234,9 +257,9 @@ class Queue:
         if place <= 0:
             return place != _LOST
         until = time.monotonic() + timeout
+        if not self._done_with(place, timeout):
+            return False
         with self._lock:
-            if not self._moved.wait_for(lambda: self._done >= place, timeout):
-                return False
             ticket: int | None = None
             for last, of_chunk in reversed(self._tickets):
                 if last < place:
@@ -256,7 +279,7 @@ class Queue:
         """The end is near: no emitting thread waits for room as long as it takes any more."""
         with self._lock:
             self._ending = True
-            self._moved.notify_all()
+            self._moved.tell()
 
     def close(self, timeout: float) -> int:
         """Take nothing more, drain, stop the thread. Answers how many queued records were not handed to the writer."""
@@ -264,7 +287,7 @@ class Queue:
         self.hurry()
         with self._lock:
             self._closed = True
-        self._wake.set()
+        self._wake.put(None)
         worker = self._thread
         if worker is not None and worker.is_alive() and worker is not threading.current_thread():
             worker.join(timeout)  # not to be helped: whoever writes to a disk that does not answer cannot keep time
@@ -284,7 +307,7 @@ class Queue:
             while self._items and len(self._in_hand) < CHUNK:
                 self._in_hand.append(self._take())
             taken = self._in_hand
-            self._moved.notify_all()  # there is room from now on, however long the disk takes with these
+            self._moved.tell()  # there is room from now on, however long the disk takes with these
         if not taken:
             return 0
         done: Stored | None = Stored()
@@ -298,7 +321,7 @@ class Queue:
             if self._durable:
                 safe = done is not None and not done.refused and not done.unencodable
                 self._tickets.append((self._done, done.ticket if done and safe else None))
-            self._moved.notify_all()
+            self._moved.tell()
         return len(taken)
 
     def _store(self, group: Sequence[Item], whole: bool) -> Stored | None:
@@ -350,12 +373,12 @@ class Queue:
                 return True
             over = self._closed
             self._idle = True
-            self._wake.clear()
             pending = bool(self._drops)
         if over:
             self._record_drops()
             return False
-        self._wake.wait(REPORT_SECONDS if pending else 60.0)
+        with suppress(Empty):
+            self._wake.get(timeout=REPORT_SECONDS if pending else 60.0)
         if pending:
             self._record_drops()
         return True
