@@ -93,13 +93,14 @@ def _pair(name: str, password: str) -> dict[str, str]:
 
 
 def test_passwords_are_checked_against_htpasswd(tmp_path: Path) -> None:
-    """bcrypt, SHA and plain, from a file and inline; wrong and unknown are refused alike."""
+    """bcrypt, SHA and plain, from a file and inline; wrong and unknown are refused alike; who was right is known from then on."""
     hashed = bcrypt.hashpw(b"s3cret", bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
     sha = base64.b64encode(hashlib.sha1(b"word").digest()).decode()
     (tmp_path / "htpasswd").write_text(f"# people\nann:{hashed}\nbob:{{SHA}}{sha}\n")
     auth = _basic(tmp_path, htpasswd={"file": str(tmp_path / "htpasswd"), "inline": "eve:plain"})
     for name, password in (("ann", "s3cret"), ("bob", "word"), ("eve", "plain"), ("ann", "s3cret")):
         auth.authenticate(_pair(name, password))
+        assert auth.knows(_pair(name, password))
     for wrong in (
         _pair("ann", "word"),
         _pair("nobody", "s3cret"),
@@ -110,6 +111,7 @@ def test_passwords_are_checked_against_htpasswd(tmp_path: Path) -> None:
         with pytest.raises(Unauthenticated) as refused:
             auth.authenticate(wrong)
         assert refused.value.challenge == 'Basic realm="whence"'
+        assert not auth.knows(wrong)
 
 
 def test_hashes_that_cannot_be_checked_are_named(tmp_path: Path) -> None:

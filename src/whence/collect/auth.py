@@ -23,10 +23,14 @@ class Unauthenticated(WhenceError):
 
 
 class ServerAuth(Protocol):
-    """The receiving end."""
+    """The receiving end. `headers`: names in lower case (gRPC: the metadata). Called from any thread."""
+
+    def knows(self, headers: Mapping[str, str]) -> bool:
+        """Whether `authenticate` would let them in, as far as that is known at once. Must not wait for anything."""
+        ...
 
     def authenticate(self, headers: Mapping[str, str]) -> None:
-        """Raises Unauthenticated. `headers`: names in lower case (gRPC: the metadata). Called from any thread."""
+        """Raises Unauthenticated. May take its time."""
         ...
 
 
@@ -40,7 +44,10 @@ class ClientAuth(Protocol):
 
 def server_auth(host: Host, auth: Auth | None) -> ServerAuth | None:
     """The extension that a listener's `auth` names. Raises ConfigError."""
-    found: ServerAuth | None = host.extension(auth.authenticator, "authenticate") if auth else None
+    if auth is None:
+        return None
+    host.extension(auth.authenticator, "authenticate")
+    found: ServerAuth = host.extension(auth.authenticator, "knows")
     return found
 
 

@@ -149,7 +149,8 @@ POINTS: Final[dict[int, Point]] = {
         "no token or a wrong one: 401 or UNAUTHENTICATED; the health port asks for none",
         {
             f"{HERE}/test_conformance_access": "test_only_who_has_the_token_comes_in_over_http "
-            "test_only_who_has_the_token_comes_in_over_grpc test_the_health_port_asks_for_no_token"
+            "test_only_who_has_the_token_comes_in_over_grpc test_the_health_port_asks_for_no_token "
+            "test_strangers_keep_nobody_waiting"
         },
     ),
     19: Point(

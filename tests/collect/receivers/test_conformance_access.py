@@ -10,7 +10,9 @@ import os
 import socket
 import ssl
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from google.rpc.status_pb2 import Status
 from build_collect import a_config
 from build_receivers import JSON, Answer, Called, Running, called, certificate, receiving, talk
 from build_requests import everything, json_of
+from build_walk import until
+from whence.collect.receivers.door import STRANGERS
 from whence.collect.receivers.listening import is_loopback
 from whence.collect.service import Service, Surroundings
 from whence.collect.telemetry import Telemetry
@@ -93,6 +97,38 @@ def test_only_who_has_the_token_comes_in_over_grpc(tmp_path: Path) -> None:
             assert (answer.code, answer.details) == ("UNAUTHENTICATED", [])
         assert running.sink.kept == []
         assert running.call("logs", LOGS, (("authorization", "Bearer sesame"),)).code == "OK"
+
+
+def test_strangers_keep_nobody_waiting(tmp_path: Path) -> None:
+    """To find out who they are takes long: meanwhile those who are known are served, and more strangers asked to come again."""
+    auth = {"auth": {"authenticator": "token"}}
+    with receiving(tmp_path, auth, auth) as running, ThreadPoolExecutor(100) as pool:
+        token = running.host.extensions["token"]
+        token.gate.clear()
+        over_http = [pool.submit(running.post, "/v1/logs", b"{}", JSON) for _ in range(40)]
+        over_grpc = [pool.submit(running.call, "logs", LOGS) for _ in range(40)]
+        until(
+            lambda: sum(one.done() for one in over_http) == sum(one.done() for one in over_grpc) == 40 - STRANGERS, 60
+        )
+        assert token.asked == 2 * STRANGERS
+        assert running.post("/v1/logs", b"{}", JSON, authorization="Bearer sesame").status == 200
+        assert running.call("logs", LOGS, (("authorization", "Bearer sesame"),)).code == "OK"
+        token.gate.set()
+        said = Counter((one.result(60).status, "retry-after" in one.result(60).headers) for one in over_http)
+        assert said == {(401, False): STRANGERS, (503, True): 40 - STRANGERS}
+        told = Counter((one.result(60).code, *one.result(60).details) for one in over_grpc)
+        assert told == {("UNAUTHENTICATED",): STRANGERS, ("UNAVAILABLE", "RetryInfo"): 40 - STRANGERS}
+
+
+def test_an_authenticator_in_trouble_costs_nobody_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it raises beside Unauthenticated is our trouble: the sender keeps its data and comes again."""
+    auth = {"auth": {"authenticator": "token"}}
+    with receiving(tmp_path, auth, auth) as running:
+        token = running.host.extensions["token"]
+        monkeypatch.setattr(token, "authenticate", lambda headers: 1 / 0)
+        answer = running.post("/v1/logs", b"{}", JSON)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert running.call("logs", LOGS).details == ["RetryInfo"]
 
 
 WITH_HEALTH = """\

@@ -89,13 +89,17 @@ class BasicAuth:
         """Nothing can go wrong."""
         return HEALTHY
 
+    def knows(self, headers: Mapping[str, str]) -> bool:
+        """Whether this name and password were right before."""
+        scheme, _, encoded = headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "basic" and self._mark(encoded) in self._right
+
     def authenticate(self, headers: Mapping[str, str]) -> None:
         """Raises Unauthenticated. A name that is not known takes as long as one that is."""
-        given = headers.get("authorization", "")
-        scheme, _, encoded = given.partition(" ")
+        scheme, _, encoded = headers.get("authorization", "").partition(" ")
         if not self._users or scheme.lower() != "basic":
             raise Unauthenticated("no Basic authorization header", _CHALLENGE)
-        mark = hmac.digest(self._key, encoded.encode(), "sha256")
+        mark = self._mark(encoded)
         if mark in self._right:
             return
         try:
@@ -110,6 +114,9 @@ class BasicAuth:
         if len(self._right) >= _REMEMBERED:
             self._right.clear()
         self._right[mark] = name
+
+    def _mark(self, encoded: str) -> bytes:
+        return hmac.digest(self._key, encoded.encode(), "sha256")
 
     def headers(self) -> Mapping[str, str]:
         """The header to send. Raises ConfigError where there is no `client_auth`."""

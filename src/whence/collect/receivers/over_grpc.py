@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import grpc
 
-from whence.collect.auth import ServerAuth, Unauthenticated, server_auth
+from whence.collect.auth import server_auth
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Consumer, Host
 from whence.collect.receivers.answer import OVERLOADED, hand_in, several
 from whence.collect.receivers.arrival import Arrivals
 from whence.collect.receivers.bodies import Budget
+from whence.collect.receivers.door import Door
 from whence.collect.receivers.listening import is_loopback, pem
 from whence.collect.receivers.status import Failure, status_of, success
 from whence.collect.settings import GRPCServer, TLSServer
@@ -46,7 +47,7 @@ class GRPCListener:
         self._host = host
         self._outputs = outputs
         self._budget = budget
-        self._auth: ServerAuth | None = server_auth(host, settings.auth)
+        self._door = Door(server_auth(host, settings.auth), host.log)
         if settings.tls and (
             settings.tls.min_version != "1.2" or settings.tls.max_version or settings.tls.cipher_suites
         ):
@@ -64,7 +65,12 @@ class GRPCListener:
     def start(self) -> None:
         """Listen. Raises ConfigError, StorageError."""
         settings = self._settings
-        if settings.transport == "tcp" and not is_loopback(settings.endpoint) and not (self._auth or settings.tls):
+        if (
+            settings.transport == "tcp"
+            and not is_loopback(settings.endpoint)
+            and self._door.is_open
+            and not settings.tls
+        ):
             self._host.log.warning(
                 "%s listens at %s, where other machines can reach it, with neither TLS nor authentication",
                 self._host.id, settings.endpoint,
@@ -123,11 +129,10 @@ class GRPCListener:
     def _outcome(self, signal: Signal, messages: Iterator[bytes], context: grpc.ServicerContext) -> Receipt | Failure:
         given = [(str(name), value) for name, value in context.invocation_metadata()]
         headers = {name: _text(value) for name, value in given}
-        if self._auth is not None:
-            try:
-                self._auth.authenticate(headers)
-            except Unauthenticated as who:
-                return Failure(401, str(who))
+        if not self._door.knows(headers):
+            refusal = self._door.turned_away(headers)
+            if refusal is not None:
+                return refusal
         with self._arrivals.awaited(context):
             data = next(messages, None)  # the call is unary: there is one, asked for only once its sender is known
         if data is None:  # the library does not say which, and with some clients leaves the answer to us

@@ -15,12 +15,13 @@ from typing import Any, Final, NamedTuple
 import uvicorn
 from pydantic import Field
 
-from whence.collect.auth import ServerAuth, Unauthenticated, server_auth
+from whence.collect.auth import server_auth
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Consumer, Host
 from whence.collect.receivers.answer import OVERLOADED, PATHS, RETRY, encoding_of, hand_in, several
 from whence.collect.receivers.bodies import Budget, Crowded, Share, TooLarge, inflate
 from whence.collect.receivers.connection import SURPLUS, Patience, connection
+from whence.collect.receivers.door import Door
 from whence.collect.receivers.listening import Certificates, is_loopback, listen, most_connections
 from whence.collect.receivers.status import TYPES, Failure, failure, success
 from whence.collect.receivers.workers import Workers
@@ -77,7 +78,7 @@ class HTTPListener:
         self._host = host
         self._outputs = outputs
         self._budget = budget
-        self._auth: ServerAuth | None = server_auth(host, settings.auth)
+        self._door = Door(server_auth(host, settings.auth), host.log)
         self._paths: dict[str, Signal] = {
             settings.traces_url_path: "traces", settings.logs_url_path: "logs", settings.metrics_url_path: "metrics",
         }  # fmt: skip
@@ -94,7 +95,12 @@ class HTTPListener:
         """Listen. Raises ConfigError, StorageError."""
         settings = self._settings
         certificates = Certificates(settings.tls, self._host) if settings.tls else None
-        if settings.transport == "tcp" and not is_loopback(settings.endpoint) and not (self._auth or settings.tls):
+        if (
+            settings.transport == "tcp"
+            and not is_loopback(settings.endpoint)
+            and self._door.is_open
+            and not settings.tls
+        ):
             self._host.log.warning(
                 "%s listens at %s, where other machines can reach it, with neither TLS nor authentication",
                 self._host.id, settings.endpoint,
@@ -146,7 +152,7 @@ class HTTPListener:
             await _answer(send, 204, b"", [*cors, (b"content-length", b"0")])
             return
         signal = self._paths.get(scope["path"], "traces")
-        outcome: Receipt | Failure | None = self._refusal(scope, headers)
+        outcome: Receipt | Failure | None = await self._refusal(scope, headers)
         if isinstance(outcome, Failure):
             whole = await _drain(receive, headers, _READ_ON_STRANGER, 1.0)
             outcome = outcome._replace(closes=outcome.closes or not whole)
@@ -170,8 +176,15 @@ class HTTPListener:
             said.append((b"www-authenticate", outcome.challenge.encode("latin-1", "replace")))
         await _answer(send, outcome.http, failure(outcome, encoding), said)
 
-    def _refusal(self, scope: Message, headers: Mapping[str, str]) -> Failure | None:
+    async def _refusal(self, scope: Message, headers: Mapping[str, str]) -> Failure | None:
         """What the head of a request already tells to be no use."""
+        found = self._misplaced(scope, headers)
+        if found is None and not self._door.knows(headers):
+            found = await self._workers.do(asyncio.get_running_loop(), self._door.turned_away, headers)
+        return found or self._unreadable(headers)
+
+    def _misplaced(self, scope: Message, headers: Mapping[str, str]) -> Failure | None:
+        """What is no request for OTLP, or comes at no good time."""
         if SURPLUS in scope["state"]:
             self._tell_crowd()
             return Failure(
@@ -187,11 +200,10 @@ class HTTPListener:
             return Failure(404, f"cannot find {scope['path'][:200]}: OTLP is taken at {', '.join(self._paths)}")
         if scope["method"] != "POST":
             return Failure(405, f"cannot {scope['method'][:20]} here: send OTLP with POST")
-        if self._auth is not None:
-            try:
-                self._auth.authenticate(headers)
-            except Unauthenticated as who:
-                return Failure(401, str(who), challenge=who.challenge)
+        return None
+
+    def _unreadable(self, headers: Mapping[str, str]) -> Failure | None:
+        """What is said of the body that makes it no use."""
         if encoding_of(headers.get("content-type", "")) is None:
             kind = headers.get("content-type", "nothing")[:100]
             return Failure(415, f"cannot read {kind}: send application/x-protobuf or application/json")
