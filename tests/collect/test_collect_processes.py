@@ -1,8 +1,11 @@
 """`whence collect` as a process: signals, reloads, several processes, metrics and health, from outside."""
 
 import os
+import re
+import resource
 import signal
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -212,6 +215,20 @@ def test_several_processes_reload_one_after_the_other(tmp_path: Path) -> None:
         assert len(pids) == 2
         Path(f"{collector.kept}.sick").write_text("full")
         assert set(collector.health()[1]["unhealthy"]) == {"process 0: exporter append", "process 1: exporter append"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are read from /proc")
+def test_each_process_may_open_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    """A shell's low limit does not decide how many senders can connect."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
+    try:
+        with a_collector(tmp_path, "--processes", "2") as collector:
+            for pid in (collector.process.pid, *collector.children()):
+                limits = Path(f"/proc/{pid}/limits").read_text()
+                assert re.search(r"Max open files +(\d+)", limits)[1] == str(min(hard, 65_536))  # type: ignore[index]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:

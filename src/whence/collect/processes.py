@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,11 @@ from whence.collect.service import Service, Surroundings
 from whence.collect.telemetry import Family, Telemetry, beside
 from whence.errors import StorageError, WhenceError
 
+try:
+    import resource
+except ImportError:  # where the system has none
+    resource = None  # type: ignore[assignment]
+
 _ASKING: Final = 3.0
 """Seconds that a process has for an answer about itself."""
 _STARTING: Final = 120.0
@@ -32,6 +38,7 @@ _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 """Seconds between the death of a process and its next start: twice as long each time that it did not live for a minute."""
 _LONG_LIFE: Final = 60.0
+_FILES: Final = 65_536
 
 _LOG: Final = logging.getLogger("whence.collect.processes")
 
@@ -263,6 +270,17 @@ class One:
 
 
 Body = One | Several
+
+
+def allow_files() -> None:
+    """Let this process, and those it starts, open as many files as the system would, as Go's programs do, for connections."""
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):  # what is there must do
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def body(processes: int, directory: Path, wake: Callable[[], None]) -> Body:

@@ -22,7 +22,7 @@ from whence.collect.config.sources import Sources, read_sources
 from whence.collect.config.tree import Node
 from whence.collect.kinds import Catalog
 from whence.collect.logs import set_up_log
-from whence.collect.processes import One, body
+from whence.collect.processes import One, allow_files, body
 from whence.collect.scrape import Scraped, identity, watch_process
 from whence.collect.signals import Heard, attended
 from whence.errors import WhenceError
@@ -61,6 +61,7 @@ class Collector:
         return attended(self._work, {**heard, signal.SIGHUP: lambda *_: self._events.put("reload")})
 
     def _work(self) -> int:
+        allow_files()
         config, root = self._read()
         self._log_as(config)
         self._scraped.labels = identity(config.telemetry, self._instance)

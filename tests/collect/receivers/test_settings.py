@@ -4,8 +4,10 @@ Part of points 15 to 17 of the checklist (`test_checklist.py`).
 """
 
 import http.client
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,24 @@ def test_the_calls_of_one_connection_can_be_bounded(tmp_path: Path) -> None:
             assert not running.sink.entered.acquire(timeout=0.3)
             running.sink.gate.set()
             assert [one.result(60).code for one in calls] == ["OK", "OK"]
+
+
+def test_grpc_connections_beyond_the_limit_are_closed(tmp_path: Path) -> None:
+    """`limit_concurrency`: who leaves makes room."""
+    with receiving(tmp_path, grpc={"limit_concurrency": 2}) as running, ExitStack() as stack:
+        inside = [stack.enter_context(_greeted(running.grpc)) for _ in range(2)]
+        assert all(one.recv(9) for one in inside)
+        with _greeted(running.grpc) as third:
+            assert third.recv(9) == b""
+        inside[0].close()
+        until(lambda: running.call("logs", LOGS).code == "OK", 60)
+
+
+def _greeted(port: int) -> socket.socket:
+    """A connection that has begun to speak HTTP/2."""
+    client = socket.create_connection(("127.0.0.1", port), 60)
+    client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+    return client
 
 
 def test_an_idle_grpc_connection_is_closed_in_its_time(tmp_path: Path) -> None:

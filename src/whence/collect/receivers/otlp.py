@@ -7,9 +7,9 @@ from pydantic import model_validator
 
 from whence.collect.component import HEALTHY, Consumer, Health, Host, Plug
 from whence.collect.receivers.bodies import Budget
-from whence.collect.receivers.over_grpc import GRPCListener
+from whence.collect.receivers.over_grpc import GRPCListener, GRPCSettings
 from whence.collect.receivers.over_http import HTTPListener, HTTPSettings
-from whence.collect.settings import MIB, GRPCServer, Settings
+from whence.collect.settings import MIB, Settings
 from whence.event.misfits import Misfit
 from whence.otlp.wire import Signal
 
@@ -20,7 +20,7 @@ _IN_WORK: Final = 256 * MIB
 class Protocols(Settings):
     """A protocol whose key is there is on, with defaults where nothing stands behind it."""
 
-    grpc: GRPCServer | None = None
+    grpc: GRPCSettings | None = None
     http: HTTPSettings | None = None
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import grpc
+from pydantic import Field
 
 from whence.collect.auth import server_auth
 from whence.collect.batch import Batch, Receipt
@@ -19,7 +20,7 @@ from whence.collect.receivers.answer import OVERLOADED, hand_in, several
 from whence.collect.receivers.arrival import Arrivals
 from whence.collect.receivers.bodies import Budget
 from whence.collect.receivers.door import Door
-from whence.collect.receivers.listening import is_loopback, pem
+from whence.collect.receivers.listening import is_loopback, most_connections, pem
 from whence.collect.receivers.status import Failure, status_of, success
 from whence.collect.settings import GRPCServer, TLSServer
 from whence.errors import ConfigError, StorageError
@@ -39,10 +40,17 @@ _DETAILS: Final = "grpc-status-details-bin"
 Call = Callable[[Iterator[bytes], grpc.ServicerContext], bytes]
 
 
+class GRPCSettings(GRPCServer):
+    """The Collector's keys of `protocols.grpc`."""
+
+    limit_concurrency: int = Field(4096, ge=1)
+    """Connections at once, in each process, as over HTTP; more are closed. Fewer where fewer files may be open."""
+
+
 class GRPCListener:
     """Listens from `start` to `stop`."""
 
-    def __init__(self, settings: GRPCServer, host: Host, outputs: Mapping[Signal, Consumer], budget: Budget) -> None:
+    def __init__(self, settings: GRPCSettings, host: Host, outputs: Mapping[Signal, Consumer], budget: Budget) -> None:
         self._settings = settings
         self._host = host
         self._outputs = outputs
@@ -157,12 +165,13 @@ def _address(endpoint: str) -> str:
     return f"{host or '[::]'}:{port}"
 
 
-def _options(settings: GRPCServer, *, shared: bool) -> list[tuple[str, int]]:
+def _options(settings: GRPCSettings, *, shared: bool) -> list[tuple[str, int]]:
     """The Collector's keys as the library's options; times are milliseconds there."""
     limit = settings.max_recv_msg_size_mib << 20
     found = {
         "grpc.so_reuseport": int(shared),
         "grpc.max_receive_message_length": limit,
+        "grpc.max_allowed_incoming_connections": most_connections(settings.limit_concurrency),
         "grpc.max_concurrent_streams": settings.max_concurrent_streams or _STREAMS,
     }
     if settings.keepalive:
