@@ -42,6 +42,7 @@ def _kind(
 BUILT_IN: Final[tuple[Kind, ...]] = (
     _kind("receiver", "otlp", ALL, "OTLP over gRPC and HTTP (protobuf and JSON)"),
     _kind("receiver", "otlp_json_file", ALL, "files of OTLP JSON lines, tailed or read whole", ("otlpjsonfile",)),
+    _kind("receiver", "filelog", LOGS, "lines of text or JSON in files as log records", ("file_log",)),
     _kind("processor", "memory_limiter", ALL, "refuses while the process holds too much memory"),
     _kind("processor", "batch", ALL, "puts requests together in the exporters' queues, never acknowledging early"),
     _kind("processor", "filter", ALL, "drops what matches, in whence's filter language or OTTL conditions"),

@@ -24,10 +24,6 @@ INSTEAD: Final[dict[tuple[Role, str], str]] = {
             "splunk_hec", "tcplog", "udplog", "googlecloudpubsub", "loki", "carbon", "collectd", "skywalking", "otelarrow",
         )
     },
-    **{
-        ("receiver", name): "take the files in with `whence import FILE...`, which reads structlog and eliot lines"
-        for name in ("filelog", "file_log")
-    },
     ("receiver", "nop"): "leave it out: a pipeline needs a receiver that receives",
     ("exporter", "jaeger"): "Jaeger takes OTLP: use otlp_grpc with its port 4317",
     ("exporter", "tempo"): "Tempo takes OTLP: use otlp_grpc with its port 4317",

@@ -15,6 +15,7 @@ from whence.otlp.wire import Signal
 _MULTIPLIER: Final = 1.5
 _TOLD_EVERY: Final = 30.0
 SKIPPED: Final = "whence_receiver_file_lines_skipped"
+UNPARSED: Final = "whence_receiver_file_lines_unparsed"
 
 
 def pause(retry: Retry, attempt: int, retry_after: float | None) -> float:
@@ -60,6 +61,11 @@ class Offering:
         """A line that cannot be taken: counted and said."""
         self._host.telemetry.count(SKIPPED, receiver=self._host.id)
         self._host.log.warning("%s left out %s, %s: %s", self._host.id, file, place, cause)
+
+    def doubt(self, file: str, place: str, cause: str) -> None:
+        """A line that is not what it should be: counted and said, the latter now and then."""
+        self._host.telemetry.count(UNPARSED, receiver=self._host.id)
+        self._tell("unparsed", "%s: %s, %s: %s", file, place, cause)
 
     def _tell(self, about: str, words: str, *arguments: object) -> None:
         now = self._host.monotonic()

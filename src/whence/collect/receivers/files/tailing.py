@@ -27,6 +27,8 @@ _TURN: Final = 8
 """Parts of one file before it is another's turn."""
 _GONE_SECONDS: Final = 60.0
 """How long a file without its name may stand still before it is closed: programs go on writing for a while."""
+_SETTLED: Final = 1_000_000_000
+"""Nanoseconds that a compressed file must have stood still before it is begun."""
 _TOLD_EVERY: Final = 30.0
 _OPEN_SHARE: Final = 2
 """At most half of the files that this process may have open."""
@@ -197,10 +199,9 @@ class Tailing:
 
     def _began(self, seen: Seen) -> bool:
         """Begin with a file that was not followed; whether there is something to read."""
-        state = seen.size, seen.changed
-        if self._packed.get(seen.key) != state and not self._first and _looks_packed(seen.path):
-            return False  # it is still being written
         at_end = self._first and not self._store.resumed and not self._replay and self._settings.start_at == "end"
+        if not at_end and self._is_unsettled(seen):
+            return False
         try:
             one = self._files.begin(seen, at_end, self._host.monotonic())
         except FileNotFoundError:
@@ -209,6 +210,17 @@ class Tailing:
             self._unreadable(seen.path, trouble)
             return False
         return one is not None and bool(one.unread)
+
+    def _is_unsettled(self, seen: Seen) -> bool:
+        """Whether it is compressed, and still being written: only a whole one tells of which file it is the copy."""
+        try:
+            with open(seen.path, "rb", 0) as file:  # noqa: PTH123
+                if not is_packed(file.read(4)):
+                    return False
+        except OSError:
+            return False
+        age = self._host.now() - seen.changed
+        return self._packed.get(seen.key) != (seen.size, seen.changed) or 0 <= age < _SETTLED
 
     # --- one file ---------------------------------------------------------------------------------------------------------
 
@@ -353,7 +365,3 @@ def _gathered(lines: Iterator[Line]) -> tuple[list[Line], Line | None, Exception
     except DAMAGE as trouble:
         return found, None, trouble
     return found, None, None
-
-
-def _looks_packed(path: str) -> bool:
-    return path.endswith((".gz", ".zst", ".zstd", ".gzip"))

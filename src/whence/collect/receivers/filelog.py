@@ -1,0 +1,185 @@
+"""The receiver `filelog`: lines of text or JSON in files become log records."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import orjson
+from pydantic import model_validator
+
+from whence.collect.batch import Batch
+from whence.collect.component import Consumer, Health, Host, Plug
+from whence.collect.receivers.files.lines import Line
+from whence.collect.receivers.files.named import names_of, wanted
+from whence.collect.receivers.files.offering import Offering, place_of
+from whence.collect.receivers.files.settings import FileSettings
+from whence.collect.receivers.files.tailing import Part, Tailing, Taking
+from whence.collect.receivers.operators.chain import Operators, through
+from whence.collect.receivers.operators.entry import Entry, pairs
+from whence.collect.settings import Duration
+from whence.errors import DataError
+from whence.event.misfits import Misfit
+from whence.otlp.foreign import otlp_of
+from whence.otlp.from_eliot import from_eliot
+from whence.otlp.from_structlog import from_structlog
+from whence.otlp.wire import Signal
+
+_FORMS: Final = {"structlog": from_structlog, "eliot": from_eliot}
+_ENDINGS: Final = (".gz", ".zst", ".jsonl", ".json", ".log")
+
+
+class FilelogSettings(FileSettings):
+    """As of any file, and what becomes of a line."""
+
+    operators: Operators = ()
+    attributes: Mapping[str, Any] = {}
+    resource: Mapping[str, Any] = {}
+    preserve_leading_whitespaces: bool = False
+    preserve_trailing_whitespaces: bool = False
+    force_flush_period: Duration = 0.0
+    """How long a last line without an end waits; 0: for its end, unless it is a whole JSON object."""
+    format: Literal["structlog", "eliot"] | None = None
+    """Lines of these become records with their type, time, severity and causes; others stay text."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "FilelogSettings":
+        if self.format and self.operators:
+            raise Misfit("one of format and operators: format says what every field is")
+        return self
+
+
+class Made(NamedTuple):
+    """A log record and what is around it."""
+
+    line: Line
+    resource: dict[str, Any]
+    scope: dict[str, Any]
+    record: dict[str, Any]
+
+
+class LogFiles:
+    """Reads them."""
+
+    def __init__(self, settings: FilelogSettings, host: Host, outputs: Mapping[Signal, Consumer]) -> None:
+        flushes = settings.force_flush_period
+        taking = Taking(self._take, (lambda _: True) if flushes else _is_object, flushes or settings.poll_interval)
+        self._settings = settings
+        self._host = host
+        self._named = wanted(settings)
+        self._raw = settings.encoding == "nop"
+        self._tailing = Tailing(settings, host, taking)
+        self._offering = Offering(outputs, host, settings.retry_on_failure, self._tailing.stopping)
+
+    def start(self, host: Host) -> None:
+        """Begin to read. Raises ConfigError, StorageError."""
+        self._tailing.start()
+
+    def stop(self, deadline: float) -> None:
+        """Read no more."""
+        self._tailing.stop(deadline)
+
+    def health(self) -> Health:
+        """Whether it reads, and can write down how far."""
+        return self._tailing.health()
+
+    def _take(self, part: Part) -> None:
+        made = [one for line in part.lines if (one := self._made(part, line)) is not None]
+        if made:
+            self._offer(part, made)
+
+    def _offer(self, part: Part, made: list[Made]) -> None:
+        """All at once; where they cannot be taken so, one by one. Raises Stopped."""
+        try:
+            self._offering.offer(Batch("logs", tree=tree_of(made), transport="file"), part.file.path)
+        except DataError as fault:
+            if len(made) > 1:
+                for one in made:
+                    self._offer(part, [one])
+            else:
+                self._offering.skip(part.file.path, place_of(made[0].line.number, made[0].line.start), fault)
+
+    def _made(self, part: Part, line: Line) -> Made | None:
+        """The record of a line; None where there is none in it, or an operator drops it."""
+        body = self._text(line.data)
+        if not body:
+            return None
+        said: str | None = f"cut at {self._settings.max_log_size} bytes: raise max_log_size" if line.cut else None
+        names = names_of(self._named, part.file, line)
+        if self._settings.format and not said:
+            try:
+                return self._foreign(part, line, names)
+            except DataError as fault:
+                said = str(fault)
+        now = self._host.now()
+        entry = Entry(body, now, {**self._settings.attributes, **names}, dict(self._settings.resource))
+        stays, trouble = through(self._settings.operators, entry, now)
+        if said or trouble:
+            self._offering.doubt(part.file.path, place_of(line.number, line.start), said or trouble or "")
+        if not stays:
+            return None
+        resource = {"attributes": pairs(entry.resource)} if entry.resource else {}
+        return Made(line, resource, {"name": entry.scope} if entry.scope else {}, entry.record())
+
+    def _text(self, data: bytes) -> str | bytes:
+        text: str | bytes = data if self._raw else data.decode(self._settings.encoding or "utf-8", "replace")
+        if not self._settings.preserve_leading_whitespaces:
+            text = text.lstrip()
+        return text if self._settings.preserve_trailing_whitespaces else text.rstrip()
+
+    def _foreign(self, part: Part, line: Line, names: Mapping[str, Any]) -> Made:
+        """The record of a line of another tool. Raises DataError."""
+        try:
+            fields = orjson.loads(line.data)
+        except orjson.JSONDecodeError as fault:
+            raise DataError(f"no JSON: {fault}") from None
+        if not isinstance(fields, dict):
+            raise DataError("no JSON object")
+        found = otlp_of(_FORMS[self._settings.format or "structlog"](fields), _stem(part.file.path))
+        (around,) = found["resourceLogs"]
+        (scope,) = around["scopeLogs"]
+        (record,) = scope["logRecords"]
+        record["attributes"] += pairs({**self._settings.attributes, **names})
+        resource = {"attributes": around["resource"]["attributes"] + pairs(self._settings.resource)}
+        return Made(line, resource, scope["scope"], record)
+
+
+def tree_of(made: list[Made]) -> dict[str, Any]:
+    """One request of all of them: neighbours with the same resource and scope together."""
+    resources: list[dict[str, Any]] = []
+    for resource, of_resource in _runs(made, lambda one: one.resource):
+        scopes = [
+            {"scope": scope, "logRecords": [one.record for one in of_scope]}
+            for scope, of_scope in _runs(of_resource, lambda one: one.scope)
+        ]
+        resources.append({"resource": resource, "scopeLogs": scopes})
+    return {"resourceLogs": resources}
+
+
+def _runs(made: list[Made], of: Any) -> Iterator[tuple[dict[str, Any], list[Made]]]:
+    run: list[Made] = []
+    for one in made:
+        if run and of(one) != of(run[0]):
+            yield of(run[0]), run
+            run = []
+        run.append(one)
+    if run:
+        yield of(run[0]), run
+
+
+def _stem(path: str) -> str:
+    """The file's name without the endings that say how it is written."""
+    name = Path(path).name
+    for ending in _ENDINGS:
+        name = name.removesuffix(ending)
+    return name or Path(path).name
+
+
+def _is_object(data: bytes) -> bool:
+    """Whether a line without an end is a JSON object all the same: no part of one is one."""
+    try:
+        return isinstance(orjson.loads(data), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+PLUG = Plug(FilelogSettings, LogFiles, once=True)
