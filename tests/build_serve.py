@@ -53,13 +53,26 @@ class Client:
     token: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
-    def ask(self, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, **query: Any) -> Reply:
-        """One request on a connection of its own. A list in `query` is given several times."""
+    def ask(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        **query: Any,
+    ) -> Reply:
+        """One request on a connection of its own. A list in `query` is given several times; a `body` is sent as JSON."""
         text = urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
         sent = {**({"Authorization": f"Bearer {self.token}"} if self.token else {}), **self.headers, **(headers or {})}
+        data = None if body is None else json.dumps(body).encode()
+        if data is not None:
+            sent["Content-Type"] = "application/json"
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request(method, quote(path, safe="/%:#~") + (f"?{text}" if text else ""), headers=sent)
+            connection.request(
+                method, quote(path, safe="/%:#~") + (f"?{text}" if text else ""), body=data, headers=sent
+            )
             reply = connection.getresponse()
             return Reply(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
         finally:

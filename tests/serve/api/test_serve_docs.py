@@ -15,11 +15,7 @@ from whence.serve.access.tokens import read_tokens
 from whence.serve.settings import AuthSettings, ServeSettings, TokenSettings
 
 DOCS = Path(__file__).parents[3] / "docs"
-EXAMPLES = [
-    line
-    for block in re.findall(r"```bash\n(.*?)```", (DOCS / "http.md").read_text(), re.DOTALL)
-    for line in block.splitlines()
-]
+EXAMPLES = [block.splitlines() for block in re.findall(r"```bash\n(.*?)```", (DOCS / "http.md").read_text(), re.DOTALL)]
 
 
 @pytest.fixture(scope="module")
@@ -33,24 +29,24 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         yield found
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_every_example_answers(client: Client, example: str) -> None:
+@pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: block[0])
+def test_every_example_answers(client: Client, block: list[str]) -> None:
     """With curl, as one would type it; a stream begins."""
-    endless = "-sN" in example
-    command = example.replace("localhost:8642", f"127.0.0.1:{client.port}").replace(
-        "curl ", "curl --fail-with-body ", 1
-    )
-    env = os.environ | {"RUN": "run-1", "ID": "E1", "JOB": "J", "no_proxy": "127.0.0.1"}
-    process = subprocess.Popen(["bash", "-c", f"exec {command}"], stdout=subprocess.PIPE, text=True, env=env)
-    assert process.stdout is not None
-    if endless:
-        assert process.stdout.readline().startswith("retry: ")
-        process.kill()
-        process.communicate()
-    else:
-        out, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, out
-        assert out
+    for example in block:
+        command = example.replace("localhost:8642", f"127.0.0.1:{client.port}").replace(
+            "curl ", "curl --fail-with-body "
+        )
+        env = os.environ | {"RUN": "run-1", "ID": "E1", "JOB": "J", "no_proxy": "127.0.0.1"}
+        process = subprocess.Popen(["bash", "-c", f"exec {command}"], stdout=subprocess.PIPE, text=True, env=env)
+        assert process.stdout is not None
+        if "-sN" in example:
+            assert process.stdout.readline().startswith("retry: ")
+            process.kill()
+            process.communicate()
+        else:
+            out, _ = process.communicate(timeout=60)
+            assert process.returncode == 0, out
+            assert out
 
 
 def test_every_route_is_in_the_page_or_in_the_one_on_live_events(client: Client) -> None:
@@ -61,7 +57,9 @@ def test_every_route_is_in_the_page_or_in_the_one_on_live_events(client: Client)
             continue
         place, _, last = path.rpartition("/")
         live = last in ("stream", "poll")
-        shown = path.replace("{run}", "$RUN").replace("{id}", "$ID").replace("{job}", "$JOB")
+        shown = (
+            path.replace("{run}", "$RUN").replace("{id}", "$ID").replace("{job}", "$JOB").replace("{name}", "billing")
+        )
         assert f"`{place}/`" in page if live else (f"localhost:8642{shown}" in page), path
 
 

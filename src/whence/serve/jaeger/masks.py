@@ -39,7 +39,7 @@ def _with(mask: Mask, of: Json) -> Json:
 def _span(mask: Mask, span: Json) -> Json:
     shown = {**_with(mask, span), "name": mask.text(str(span.get("name") or ""))}
     shown["events"] = [
-        {**_with(mask, event), "name": mask.text(str(event.get("name") or ""))} for event in span["events"]
+        {**_with(mask, event), "name": mask.text(str(event.get("name") or ""))} for event in span.get("events", ())
     ]
     if span.get("links"):
         shown["links"] = [_with(mask, link) for link in span["links"]]
