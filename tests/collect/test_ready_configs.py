@@ -1,7 +1,4 @@
-"""Ready configurations and deployments: they validate, and whatever refers to something refers to something that is there.
-
-A component that this installation has not got is taken for one with any settings, so that the rest is checked all the same.
-"""
+"""Ready configurations and deployments: they validate, and whatever refers to something refers to something that is there."""
 
 import configparser
 import json
@@ -10,21 +7,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ConfigDict
 from ruamel.yaml import YAML
 
-from whence.collect.component import Plug
 from whence.collect.config.check import check
 from whence.collect.config.model import BadConfig
 from whence.collect.config.sources import Sources, read_sources
 from whence.collect.kinds import Catalog
-from whence.collect.settings import Settings
-from whence.collect.table import Kind
 
 ROOT = Path(__file__).parents[2]
 READY = ROOT / "collector-config"
@@ -34,27 +26,9 @@ UPSTREAM = sorted(READY.glob("upstream-*.yaml"))
 KUBERNETES = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
 
 
-class Anything(Settings):
-    """Settings of a component that is not installed."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class Lenient(Catalog):
-    """The real components; any settings for those that are not installed."""
-
-    def plug(self, kind: Kind) -> Plug:
-        """The kind's own, where its module is there."""
-        try:
-            there = find_spec(kind.module) is not None
-        except ModuleNotFoundError:
-            there = False
-        return super().plug(kind) if there else Plug(Anything, lambda *_: None)
-
-
-def _faults(source: str) -> str:
+def _faults(source: str, **variables: str) -> str:
     try:
-        check(read_sources(Sources((source,)), {}), Lenient())
+        check(read_sources(Sources((source,)), variables), Catalog())
     except BadConfig as bad:
         return str(bad)
     return ""
@@ -84,6 +58,12 @@ def _named(tree: Any, key: str) -> Iterator[Any]:
 def test_ready_configurations_validate(file: Path) -> None:
     """As `whence validate` does it, with no variable set."""
     assert _faults(str(file)) == ""
+
+
+@pytest.mark.parametrize("file", UPSTREAM, ids=lambda file: file.name)
+def test_whence_takes_what_is_written_for_the_collector(file: Path) -> None:
+    """The same file, unchanged."""
+    assert _faults(str(file), WHENCE_ARCHIVE="archive") == ""
 
 
 def test_a_fault_in_a_ready_configuration_would_be_found() -> None:

@@ -69,7 +69,8 @@ class FileSettings(Settings):
     path: str = Field(min_length=1)
     format: Annotated[Literal["json"], BeforeValidator(_json_only)] = "json"
     encoding: Annotated[None, BeforeValidator(_no_encoding)] = None
-    append: bool = noted(True, "what is in a file is never removed: it is always appended to")
+    append: bool = True
+    """Always so: what is in a file is never removed."""
     rotation: Rotation | None = None
     compression: Literal["", "none", "zstd"] = ""
     compression_params: CompressionParams = CompressionParams()
@@ -137,6 +138,8 @@ class FileExporter:
             self._places.know(groups_there(self._settings.path, glob(self._settings.path)))  # noqa: PTH207 - absolute or not
         else:
             self._try(Path(self._settings.path))
+        if not self._settings.append:
+            host.log.warning("%s appends to what is in %s: it never empties a file", host.id, self._settings.path)
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"{host.id} writes", daemon=True)
         self._thread.start()
