@@ -1,6 +1,7 @@
 """Builders: a gRPC client of the Remote Storage API, and a real Jaeger, where one is installed, that reads it."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -55,6 +56,13 @@ class Remote:
             "/grpc.health.v1.Health/Check", HealthCheckRequest.SerializeToString, HealthCheckResponse.FromString
         )
         return call(HealthCheckRequest(service=service), timeout=60).status
+
+
+@contextmanager
+def both_doors(directory: Path, **settings: Any) -> Iterator[tuple[Client, int]]:
+    """A server of this archive: a client of its HTTP, and the port of its Remote Storage."""
+    with a_server(directory, jaeger={"endpoint": "127.0.0.1:0"}, **settings) as serving:
+        yield Client(serving.port), serving.beside[0].address[1]
 
 
 @contextmanager
@@ -132,7 +140,8 @@ def a_jaeger(directory: Path, storage: int | None = None, token: str | None = No
     config.write_text(_CONFIG.format(http=http, grpc=rpc, otlp=otlp, backends=backends))
     log = directory / "jaeger.log"
     with log.open("wb") as out:
-        process = subprocess.Popen([JAEGER, "--config", str(config)], stdout=out, stderr=out)
+        silent = os.environ | {"OTEL_TRACES_SAMPLER": "always_off"}  # it would trace itself
+        process = subprocess.Popen([JAEGER, "--config", str(config)], stdout=out, stderr=out, env=silent)
     found = Jaeger(http, otlp=otlp)
     try:
         until(lambda: process.poll() is not None or _answers(found), 120)
@@ -158,10 +167,9 @@ def v1_parameters(asked: Asked) -> dict[str, Any]:
     }  # fmt: skip
     if asked.attributes:
         found["tags"] = json.dumps(dict(asked.attributes))
-    if asked.start is not None:
-        found["start"] = ns(asked.start) // 1_000
-    if asked.end is not None:
-        found["end"] = ns(asked.end) // 1_000
+    # Jaeger itself looks at the last two days only, where nothing is said
+    found["start"] = ns(-1e6 if asked.start is None else asked.start) // 1_000
+    found["end"] = ns(1e7 if asked.end is None else asked.end) // 1_000
     return {name: value for name, value in found.items() if value != ""}
 
 

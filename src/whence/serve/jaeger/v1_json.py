@@ -105,7 +105,7 @@ def _span_tags(span: Json, scope: Json) -> Iterator[Json]:
     yield from _tags(span.get("attributes") or ())
     kind = _number(span.get("kind"))
     if 0 < kind < len(SPAN_KINDS):
-        yield _text_tag("span.kind", SPAN_KINDS[kind])
+        yield _text_tag(names.SPAN_KIND, SPAN_KINDS[kind])
     status = span.get("status") or {}
     code = _number(status.get("code"))
     if code in _STATUS:
