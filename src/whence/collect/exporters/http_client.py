@@ -3,10 +3,11 @@
 import time
 import zlib
 from typing import Any, Final
+from urllib.parse import unquote
 
 import urllib3
 import zstandard
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from whence.collect.exporters.tls import client_context
 from whence.collect.settings import MIB, HTTPClient, TLSClient
@@ -42,11 +43,15 @@ def headers_of(settings: HTTPClient, kind: str) -> dict[str, str]:
     return found
 
 
-def pool_of(settings: HTTPClient, connections: int) -> urllib3.PoolManager:
-    """Connections, made when they are needed. Raises ConfigError for TLS settings that cannot work."""
+def pool_of(settings: HTTPClient, connections: int, proxy: str | None = None) -> urllib3.PoolManager:
+    """Connections, so many at the same time, made when they are needed. Raises ConfigError for TLS settings that cannot work.
+
+    `Connections` gives these by URL: through the proxy that is to be used, and new ones where they were idle for too long.
+    """
     tls = settings.tls or TLSClient()
+    kept = [most for most in (settings.max_idle_conns, settings.max_idle_conns_per_host) if most]
     options: dict[str, Any] = {
-        "maxsize": settings.max_conns_per_host or connections,
+        "maxsize": settings.max_conns_per_host or min([connections, *kept]),
         "block": bool(settings.max_conns_per_host),
         "ssl_context": client_context(tls),
     }
@@ -54,9 +59,12 @@ def pool_of(settings: HTTPClient, connections: int) -> urllib3.PoolManager:
         options |= {"server_hostname": tls.server_name_override, "assert_hostname": tls.server_name_override}
     if tls.insecure_skip_verify:
         options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
-    if settings.proxy_url:
-        return urllib3.ProxyManager(settings.proxy_url, **options)
-    return urllib3.PoolManager(**options)
+        urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for, and would be said with each request
+    if proxy is None:
+        return urllib3.PoolManager(**options)
+    auth = urllib3.util.parse_url(proxy).auth
+    headers = urllib3.make_headers(proxy_basic_auth=unquote(auth)) if auth else None
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
 
 
 def compressed(data: bytes, compression: str, level: int | None) -> bytes:

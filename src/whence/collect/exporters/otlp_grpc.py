@@ -1,7 +1,7 @@
 """The exporter `otlp_grpc`: OTLP over gRPC to any backend."""
 
+import os
 import threading
-from collections.abc import Callable
 from typing import Any, Final
 
 import grpc
@@ -9,10 +9,11 @@ import grpc
 from whence.collect.auth import ClientAuth, client_auth
 from whence.collect.component import Host, Plug
 from whence.collect.exporters.projecting import Projections
+from whence.collect.exporters.proxies import proxy_of
 from whence.collect.exporters.queue import Request
 from whence.collect.exporters.retry import GivenUp, Verdict, judge_grpc, judge_response
 from whence.collect.exporters.sending import Sender, terms_of
-from whence.collect.exporters.tls import channel_credentials
+from whence.collect.exporters.tls import Watched, channel_credentials, refuse_over_grpc
 from whence.collect.settings import MIB, GRPCClient, RetryOnFailure, SendingQueue, TLSClient
 from whence.errors import ConfigError
 from whence.otlp.wire import Signal
@@ -48,19 +49,19 @@ class GRPCTransport:
     are sent on a new connection.
     """
 
-    def __init__(self, settings: OTLPGRPCSettings, auth: ClientAuth | None, now: Callable[[], float]) -> None:
+    def __init__(self, settings: OTLPGRPCSettings, auth: ClientAuth | None, host: Host) -> None:
+        """Raises ConfigError."""
         self._settings = settings
         self._auth = auth
-        self._now = now
+        self._now = host.monotonic
         self._headers = [(name.lower(), value.get_secret_value()) for name, value in settings.headers.items()]
         self._lock = threading.Lock()
-        self._line = _Line(_channel(settings))
+        self._watched = Watched(settings.tls or TLSClient(), host)
+        self._line = self._connect()
 
     def send(self, request: Request, timeout: float) -> Verdict:
         """One call, with the request's bytes as they are."""
-        with self._lock:
-            line = self._line
-            line.calls += 1
+        line = self._taken()
         begun, failed = self._now(), None
         try:
             answer: bytes = line.methods[request.signal](
@@ -83,13 +84,27 @@ class GRPCTransport:
         """Calls that are not answered are cancelled."""
         self._line.channel.close()
 
+    def _connect(self) -> "_Line":
+        return _Line(_channel(self._settings))
+
+    def _taken(self) -> "_Line":
+        """The channel for one more call."""
+        with self._lock:
+            before = self._line
+            line = self._line = self._watched.renewed(before, self._connect)
+            line.calls += 1
+            unused = line is not before and not before.calls
+        if unused:
+            before.channel.close()
+        return line
+
     def _left(self, line: "_Line", begun: float, *, is_silence: bool) -> None:
         with self._lock:
             line.calls -= 1
             if not is_silence:
                 line.heard = self._now()
             elif line is self._line and line.heard < begun:
-                self._line = _Line(_channel(self._settings))
+                self._line = self._connect()
             unused = line is not self._line and not line.calls
         if unused:
             line.channel.close()
@@ -117,13 +132,23 @@ def build(settings: OTLPGRPCSettings, host: Host) -> Sender:
     """The exporter; nothing is opened yet. Raises ConfigError."""
     if not target_of(settings.endpoint)[0]:
         raise ConfigError(f"cannot send by {host.id}: set endpoint, such as localhost:4317")
+    tls = settings.tls or TLSClient()
+    if not _is_insecure(settings, tls):
+        refuse_over_grpc(tls)
     terms = terms_of(settings.timeout or 5.0, settings.retry_on_failure, settings.sending_queue, settings.projections)
-    return Sender(terms, host, lambda: GRPCTransport(settings, client_auth(host, settings.auth), host.monotonic))
+    return Sender(terms, host, lambda: GRPCTransport(settings, client_auth(host, settings.auth), host))
+
+
+def _is_insecure(settings: OTLPGRPCSettings, tls: TLSClient) -> bool:
+    said = target_of(settings.endpoint)[1]
+    return tls.insecure if said is None else said
 
 
 def _channel(settings: OTLPGRPCSettings) -> grpc.Channel:
-    target, insecure = target_of(settings.endpoint)
+    target = target_of(settings.endpoint)[0]
     tls, retry = settings.tls or TLSClient(), settings.retry_on_failure
+    soonest = min(max(retry.initial_interval, _SOONEST), 1.0)
+    proxy = _proxy(target)
     options: dict[str, Any] = {
         "grpc.max_send_message_length": -1,
         "grpc.max_receive_message_length": _MOST,
@@ -132,9 +157,13 @@ def _channel(settings: OTLPGRPCSettings) -> grpc.Channel:
         # A channel that is made anew must not take over the silent connection of the one before.
         "grpc.use_local_subchannel_pool": 1,
         # By itself the library waits up to two minutes before it connects again to a backend that has come back.
-        "grpc.initial_reconnect_backoff_ms": int(min(max(retry.initial_interval, _SOONEST), 1.0) * 1000),
-        "grpc.max_reconnect_backoff_ms": int(max(retry.max_interval, _SOONEST) * 1000),
+        "grpc.initial_reconnect_backoff_ms": int(soonest * 1000),
+        "grpc.max_reconnect_backoff_ms": int(max(retry.max_interval, soonest) * 1000),
+        # By itself the library reads other variables, and asks proxies for this machine too.
+        "grpc.enable_http_proxy": int(proxy is not None),
     }
+    if proxy is not None:
+        options["grpc.http_proxy"] = proxy
     if settings.authority:
         options["grpc.default_authority"] = settings.authority
     if tls.server_name_override:
@@ -142,11 +171,21 @@ def _channel(settings: OTLPGRPCSettings) -> grpc.Channel:
     if settings.keepalive:
         options["grpc.keepalive_time_ms"] = int(settings.keepalive.time * 1000)
         options["grpc.keepalive_timeout_ms"] = int(settings.keepalive.timeout * 1000)
+        # The library times pings of its own, and a keepalive that meets one of them waits with it.
+        options["grpc.http2.ping_timeout_ms"] = int(settings.keepalive.timeout * 1000)
+        options["grpc.http2.max_pings_without_data"] = 0
         options["grpc.keepalive_permit_without_calls"] = int(settings.keepalive.permit_without_stream)
     compression = _COMPRESSIONS.get(settings.compression, grpc.Compression.NoCompression)
-    if tls.insecure if insecure is None else insecure:
+    if _is_insecure(settings, tls):
         return grpc.insecure_channel(target, list(options.items()), compression)
     return grpc.secure_channel(target, channel_credentials(tls), list(options.items()), compression)
+
+
+def _proxy(target: str) -> str | None:
+    """As for HTTPS, as Go's gRPC does; targets that name addresses, sockets or resolvers of their own go directly."""
+    address = target.removeprefix("dns:///")
+    direct = "/" in address or address.startswith(("unix:", "unix-abstract:", "ipv4:", "ipv6:", "dns:"))
+    return None if direct else proxy_of(f"https://{address}", os.environ)
 
 
 def _judged(failure: Any) -> Verdict:

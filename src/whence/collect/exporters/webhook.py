@@ -15,7 +15,8 @@ from urllib3.exceptions import HTTPError
 from whence.collect.auth import ClientAuth, client_auth
 from whence.collect.batch import ACCEPTED, Batch, Receipt
 from whence.collect.component import Health, Host, Plug
-from whence.collect.exporters.http_client import compressed, headers_of, is_url, pool_of, read_answer, said_of
+from whence.collect.exporters.connections import Connections
+from whence.collect.exporters.http_client import compressed, headers_of, is_url, read_answer, said_of
 from whence.collect.exporters.queue import Request
 from whence.collect.exporters.retry import GivenUp, PartiallyRejected, Retry, Sent, Verdict
 from whence.collect.exporters.sending import Sender, terms_of
@@ -107,7 +108,7 @@ class Poster:
         self._now = now
         self._keys = [key_of(secret.get_secret_value()) for secret in settings.secret]
         self._headers = headers_of(settings, "application/json")
-        self._pool = pool_of(settings, settings.sending_queue.num_consumers)
+        self._connections = Connections(settings, settings.sending_queue.num_consumers, [settings.endpoint])
         self._closed = False
         self._begun: OrderedDict[bytes, Progress] = OrderedDict()
         self._lock = threading.Lock()
@@ -152,7 +153,7 @@ class Poster:
         settings, now = self._settings, self._now() // 1_000_000_000
         headers = self._headers | dict(self._auth.headers() if self._auth else {})
         try:
-            answer = self._pool.request(
+            answer = self._connections.to(settings.endpoint).request(
                 "POST",
                 settings.endpoint,
                 body=compressed(delivery.body, settings.compression, settings.compression_params.level),
@@ -172,7 +173,7 @@ class Poster:
     def close(self) -> None:
         """After what is being posted, no more is."""
         self._closed = True
-        self._pool.clear()
+        self._connections.leave()
 
 
 def host_of(url: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from whence.collect.answers import address_of
+from whence.collect.ciphers import openssl_ciphers
 from whence.collect.component import Host
 from whence.collect.settings import TLSServer
 from whence.errors import ConfigError, StorageError
@@ -123,7 +124,7 @@ def server_context(tls: TLSServer) -> ssl.SSLContext:
     load_certificate(context, tls)
     try:
         if tls.cipher_suites:
-            context.set_ciphers(":".join(tls.cipher_suites))
+            context.set_ciphers(openssl_ciphers(tls.cipher_suites))
         if tls.client_ca_file:
             context.load_verify_locations(tls.client_ca_file)
             context.verify_mode = ssl.CERT_REQUIRED
