@@ -129,19 +129,27 @@ extensions:
 
 
 @contextmanager
-def a_jaeger(directory: Path, storage: int | None = None, token: str | None = None) -> Iterator[Jaeger]:
-    """A Jaeger that reads the Remote Storage at this port, or keeps what is sent to it in memory."""
+def a_jaeger(
+    directory: Path, storage: int | None = None, token: str | None = None, config: str | None = None
+) -> Iterator[Jaeger]:
+    """A Jaeger that reads the Remote Storage at this port, or keeps what is sent to it in memory.
+
+    `config`: its configuration, in which only the usual ports are replaced.
+    """
     assert JAEGER is not None
     directory.mkdir(parents=True, exist_ok=True)
     http, rpc, otlp = free_ports(3)
     headers = f'\n          headers: {{authorization: "Bearer {token}"}}' if token else ""
     backends = _KEEPING if storage is None else _READING.format(storage=storage, headers=headers)
-    config = directory / "jaeger.yaml"
-    config.write_text(_CONFIG.format(http=http, grpc=rpc, otlp=otlp, backends=backends))
+    written = config or _CONFIG.format(http=http, grpc=rpc, otlp=otlp, backends=backends)
+    for usual, port in (("16686", http), ("16685", rpc), ("17271", storage)):
+        written = written.replace(f"127.0.0.1:{usual}", f"127.0.0.1:{port}")
+    file = directory / "jaeger.yaml"
+    file.write_text(written)
     log = directory / "jaeger.log"
     with log.open("wb") as out:
         silent = os.environ | {"OTEL_TRACES_SAMPLER": "always_off"}  # it would trace itself
-        process = subprocess.Popen([JAEGER, "--config", str(config)], stdout=out, stderr=out, env=silent)
+        process = subprocess.Popen([JAEGER, "--config", str(file)], stdout=out, stderr=out, env=silent)
     found = Jaeger(http, otlp=otlp)
     try:
         until(lambda: process.poll() is not None or _answers(found), 120)
