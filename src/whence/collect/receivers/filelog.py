@@ -12,11 +12,14 @@ from whence.collect.component import Consumer, Health, Host, Plug
 from whence.collect.receivers.files.lines import Line
 from whence.collect.receivers.files.named import names_of, wanted
 from whence.collect.receivers.files.offering import Offering, place_of
+from whence.collect.receivers.files.ordering import Expression
 from whence.collect.receivers.files.settings import FileSettings
+from whence.collect.receivers.files.splitting import Splitting, is_object
 from whence.collect.receivers.files.tailing import Part, Tailing, Taking
 from whence.collect.receivers.operators.chain import Operators, through
 from whence.collect.receivers.operators.entry import Entry, pairs
-from whence.collect.settings import Duration
+from whence.collect.records.patterns import pattern
+from whence.collect.settings import Duration, Settings
 from whence.errors import DataError
 from whence.event.misfits import Misfit
 from whence.otlp.foreign import otlp_of
@@ -28,10 +31,29 @@ _FORMS: Final = {"structlog": from_structlog, "eliot": from_eliot}
 _ENDINGS: Final = (".gz", ".zst", ".jsonl", ".json", ".log")
 
 
+_FLUSHED: Final = 0.5
+"""Seconds that the last record of a multiline file waits for more, as the Collector's."""
+
+
+class Multiline(Settings):
+    """Records of several lines: one of the two is in the first line of each, or in the last."""
+
+    line_start_pattern: Expression | None = None
+    line_end_pattern: Expression | None = None
+    omit_pattern: Literal[False] = False
+
+    @model_validator(mode="after")
+    def _one(self) -> "Multiline":
+        if (self.line_start_pattern is None) is (self.line_end_pattern is None):
+            raise Misfit("expected one of line_start_pattern and line_end_pattern")
+        return self
+
+
 class FilelogSettings(FileSettings):
     """As of any file, and what becomes of a line."""
 
     operators: Operators = ()
+    multiline: Multiline | None = None
     attributes: Mapping[str, Any] = {}
     resource: Mapping[str, Any] = {}
     preserve_leading_whitespaces: bool = False
@@ -61,8 +83,9 @@ class LogFiles:
     """Reads them."""
 
     def __init__(self, settings: FilelogSettings, host: Host, outputs: Mapping[Signal, Consumer]) -> None:
-        flushes = settings.force_flush_period
-        taking = Taking(self._take, (lambda _: True) if flushes else _is_object, flushes or settings.poll_interval)
+        flushes = settings.force_flush_period or (_FLUSHED if settings.multiline else 0.0)
+        is_whole = (lambda _: True) if flushes else is_object
+        taking = Taking(self._take, is_whole, flushes or settings.poll_interval, splitting_of(settings))
         self._settings = settings
         self._host = host
         self._named = wanted(settings)
@@ -103,7 +126,11 @@ class LogFiles:
         body = self._text(line.data)
         if not body:
             return None
-        said: str | None = f"cut at {self._settings.max_log_size} bytes: raise max_log_size" if line.cut else None
+        said: str | None = (
+            f"a piece of at most {self._settings.max_log_size} bytes of a longer one: raise max_log_size"
+            if line.cut
+            else None
+        )
         names = names_of(self._named, part.file, line)
         if self._settings.format and not said:
             try:
@@ -121,7 +148,7 @@ class LogFiles:
         return Made(line, resource, {"name": entry.scope} if entry.scope else {}, entry.record())
 
     def _text(self, data: bytes) -> str | bytes:
-        text: str | bytes = data if self._raw else data.decode(self._settings.encoding or "utf-8", "replace")
+        text: str | bytes = data if self._raw else data.decode("utf-8", "replace")
         if not self._settings.preserve_leading_whitespaces:
             text = text.lstrip()
         return text if self._settings.preserve_trailing_whitespaces else text.rstrip()
@@ -174,12 +201,12 @@ def _stem(path: str) -> str:
     return name or Path(path).name
 
 
-def _is_object(data: bytes) -> bool:
-    """Whether a line without an end is a JSON object all the same: no part of one is one."""
-    try:
-        return isinstance(orjson.loads(data), dict)
-    except orjson.JSONDecodeError:
-        return False
+def splitting_of(settings: FilelogSettings) -> Splitting:
+    """How these settings cut a file into records."""
+    many = settings.multiline or Multiline.model_construct()
+    starts, ends = (one and pattern(one) for one in (many.line_start_pattern, many.line_end_pattern))
+    encoding = None if settings.encoding == "nop" else settings.encoding or "utf-8"
+    return Splitting(settings.max_log_size, True, encoding, starts, ends)
 
 
 PLUG = Plug(FilelogSettings, LogFiles, once=True)

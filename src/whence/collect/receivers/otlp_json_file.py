@@ -11,7 +11,8 @@ from whence.collect.component import Consumer, Health, Host, Plug
 from whence.collect.receivers.files.lines import Line
 from whence.collect.receivers.files.named import added_to, names_of, wanted
 from whence.collect.receivers.files.offering import Offering, place_of
-from whence.collect.receivers.files.settings import FileSettings
+from whence.collect.receivers.files.settings import FileSettings, refusing
+from whence.collect.receivers.files.splitting import Splitting, is_object
 from whence.collect.receivers.files.tailing import Part, Tailing, Taking
 from whence.collect.settings import Size
 from whence.errors import DataError
@@ -36,6 +37,7 @@ class OTLPFileSettings(FileSettings):
     max_log_size: Size = 64 << 20
     encoding: Annotated[str, BeforeValidator(_utf8)] = "utf-8"
     include_file_name: bool = False
+    multiline: Annotated[None, refusing("a request is one line of OTLP JSON")] = None
     replay_file: bool = False
     """Read everything again and again."""
 
@@ -44,7 +46,7 @@ class OTLPFiles:
     """Reads them."""
 
     def __init__(self, settings: OTLPFileSettings, host: Host, outputs: Mapping[Signal, Consumer]) -> None:
-        taking = Taking(self._take, _is_object, settings.poll_interval)
+        taking = Taking(self._take, is_object, settings.poll_interval, Splitting(settings.max_log_size))
         self._settings = settings
         self._named = wanted(settings)
         self._tailing = Tailing(settings, host, taking, replay=settings.replay_file)
@@ -133,14 +135,6 @@ def _runs(requests: Iterator[tuple[Signal, Line, bytes]]) -> Iterator[tuple[Sign
         run.append((line, data))
     if of is not None:
         yield of, run
-
-
-def _is_object(data: bytes) -> bool:
-    """Whether a line without an end is one all the same: no part of a JSON object is one."""
-    try:
-        return isinstance(orjson.loads(data), dict)
-    except orjson.JSONDecodeError:
-        return False
 
 
 PLUG = Plug(OTLPFileSettings, OTLPFiles, once=True)

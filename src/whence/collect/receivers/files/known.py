@@ -52,8 +52,10 @@ class Followed:
 class Files:
     """Used by one thread, but for `followed`, which others may copy."""
 
-    def __init__(self, store: Store, width: int, most_open: int) -> None:
+    def __init__(self, store: Store, width: int, most_open: int, unit: int) -> None:
+        """`width`: of marks; `unit`: bytes of which every character is a multiple."""
         self._store = store
+        self._unit = unit
         self._width = width
         self._most_open = most_open
         self._known: dict[int, Position] = {}
@@ -149,6 +151,7 @@ class Files:
 
     def _at_end(self, seen: Seen, fd: int, raw: Raw, packed: bool) -> Position:
         offset = 0 if packed else line_start(fd, seen.size)
+        offset = min(offset + offset % self._unit, seen.size - seen.size % self._unit)
         mark = mark_of(raw, seen.size if packed else offset, self._width)
         return Position(seen.device, seen.inode, seen.path, offset, None, mark, packed, over=packed)
 

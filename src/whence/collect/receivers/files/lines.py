@@ -46,16 +46,33 @@ def unpacked(raw: IO[bytes]) -> IO[bytes]:
     return io.BufferedReader(stream, 1 << 17)
 
 
-def lines_of(plain: IO[bytes], offset: int, number: int | None, longest: int) -> Iterator[Line]:
-    """The lines from where the file stands, at `offset`, after `number` lines."""
-    while data := plain.readline(longest + 1):
-        start, offset = offset, offset + len(data)
+def lines_of(
+    plain: IO[bytes], offset: int, number: int | None, longest: int, *, in_pieces: bool = False
+) -> Iterator[Line]:
+    """The lines from where the file stands, at `offset`, after `number` lines.
+
+    `in_pieces`: what is too long comes as several, each but the last of them cut, and counted as lines of their own.
+    """
+    left = b""
+    while data := left + plain.readline(longest + 1 - len(left)):
+        start, left = offset, b""
         ended = data.endswith(b"\n")
         cut = not ended and len(data) > longest
-        while cut and not ended and (rest := plain.readline(_REST)):
+        if cut and in_pieces:
+            data, left = data[: (at := _between(data, longest))], data[at:]
+        offset += len(data)
+        while cut and not in_pieces and not ended and (rest := plain.readline(_REST)):
             offset += len(rest)
             ended = rest.endswith(b"\n")
         if number is not None:
             number += 1
         whole = data[:longest] if cut else data.rstrip(b"\r\n") if ended else data
-        yield Line(start, offset, whole, ended, cut, number)
+        yield Line(start, offset, whole, ended or (cut and in_pieces), cut, number)
+
+
+def _between(data: bytes, before: int) -> int:
+    """The last place up to here that is between two characters of UTF-8, where it is such text."""
+    for at in range(before, max(before - 4, 0), -1):
+        if data[at] & 0xC0 != 0x80:
+            return at
+    return before

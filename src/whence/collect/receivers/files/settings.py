@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from whence.collect.receivers.files.ordering import OrderingCriteria
 from whence.collect.settings import Duration, Settings, Size, noted
 from whence.event.misfits import Misfit
 
@@ -24,14 +25,15 @@ def refusing(why: str) -> BeforeValidator:
 
 
 def as_encoding(value: Any) -> str:
-    """The name of an encoding whose line ends are the byte 10. Raises ValueError."""
+    """The name of an encoding whose line ends are found without decoding. Raises ValueError."""
     name = "utf-8" if value in ("", "nop") else value
     try:
-        if "\n".encode(name) == b"\n" and codecs.lookup(name)._is_text_encoding:
+        ends = "\n".encode(name) == b"\n" or codecs.lookup(name).name in ("utf-16-le", "utf-16-be")
+        if ends and codecs.lookup(name)._is_text_encoding:
             return str(value)
     except (LookupError, TypeError, AttributeError):
         pass
-    raise ValueError("an encoding in which a line ends with the byte 10, such as utf-8, ascii or iso-8859-1")
+    raise ValueError("an encoding such as utf-8, utf-16le, utf-16be, ascii, iso-8859-1 or big5, or nop")
 
 
 class Retry(Settings):
@@ -75,11 +77,8 @@ class FileSettings(Settings):
     initial_buffer_size: Size = noted(16384, _ONE_BY_ONE)
     acquire_fs_lock: bool = noted(False, "files are read without a lock, while they are written")
     polls_to_archive: int = noted(0, "positions of files that are gone are kept, of the last 10,000")
-    multiline: Annotated[None, refusing("a record is one line; let the program write JSON lines")] = None
     header: Annotated[None, refusing("headers are not read; name what they say under attributes or resource")] = None
-    ordering_criteria: Annotated[None, refusing("every file that matches is read, those written longest ago first")] = (
-        None
-    )
+    ordering_criteria: OrderingCriteria | None = None
 
     @model_validator(mode="after")
     def _deletes_what_it_read(self) -> "FileSettings":

@@ -14,10 +14,12 @@ from typing import IO, Final, NamedTuple
 
 from whence.collect.component import HEALTHY, Health, Host
 from whence.collect.receivers.files.known import Files, Followed
-from whence.collect.receivers.files.lines import DAMAGE, Line, is_packed, lines_of, unpacked
+from whence.collect.receivers.files.lines import DAMAGE, Line, is_packed, unpacked
 from whence.collect.receivers.files.look import Seen, look, seen_of
 from whence.collect.receivers.files.marks import Position, is_of, mark_of
+from whence.collect.receivers.files.ordering import ordered
 from whence.collect.receivers.files.settings import FileSettings
+from whence.collect.receivers.files.splitting import Splitting
 from whence.collect.receivers.files.store import Store
 from whence.errors import StorageError
 
@@ -54,6 +56,7 @@ class Taking(NamedTuple):
     """Whether a line that has no end yet, in a file that stands still, is one."""
     quiet: float
     """Seconds that it must have stood still before that is asked."""
+    splitting: Splitting
 
 
 class Tailing:
@@ -83,7 +86,7 @@ class Tailing:
         self._store = Store(folder, self._host.log)
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _OPEN_SHARE
         most = min(self._settings.max_concurrent_files, max(2, limit))
-        self._files = Files(self._store, self._settings.fingerprint_size, most)
+        self._files = Files(self._store, self._settings.fingerprint_size, most, self._taking.splitting.unit)
         self._files.load()
         self._watch()
         self._thread = threading.Thread(target=self._run, name=f"files of {self._host.id}", daemon=True)
@@ -160,7 +163,9 @@ class Tailing:
     def _look(self) -> list[Seen]:
         age = self._settings.exclude_older_than
         not_before = 0 if age is None else self._host.now() - int(age * 1e9)
-        return look(self._settings.include, self._settings.exclude, not_before)
+        found = look(self._settings.include, self._settings.exclude, not_before)
+        criteria = self._settings.ordering_criteria
+        return found if criteria is None else ordered(found, criteria)
 
     def _follow(self, found: list[Seen]) -> None:
         """Note what became of the files that are followed."""
@@ -246,7 +251,7 @@ class Tailing:
             return False
         with open(fd, "rb", closefd=False) as file:
             file.seek(one.position.offset)
-            lines = lines_of(file, one.position.offset, one.position.lines, self._settings.max_log_size)
+            lines = self._taking.splitting.records(file, one.position.offset, one.position.lines)
             for _ in range(_TURN):
                 part, rest, trouble = _gathered(lines)
                 if rest is not None and asks:
@@ -281,7 +286,7 @@ class Tailing:
             left -= len(passed)
         if left:
             raise EOFError("it holds less than was read of it")
-        lines = lines_of(plain, one.position.offset, one.position.lines, self._settings.max_log_size)
+        lines = self._taking.splitting.records(plain, one.position.offset, one.position.lines)
         while True:
             part, rest, trouble = _gathered(lines)
             part += [] if rest is None else [rest]
