@@ -92,3 +92,43 @@ def fill(disk: Path) -> Path:
         while True:
             file.write(bytes(4096))
     return filler
+
+
+class Freezing:
+    """A disk that stops to answer, writes and syncs alike, until it is thawed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def freeze(self) -> None:
+        """From now on nothing that writes comes back."""
+        subprocess.run(["fsfreeze", "-f", str(self.path)], check=True, capture_output=True)
+
+    def thaw(self) -> None:
+        """Everything that waited goes on."""
+        subprocess.run(["fsfreeze", "-u", str(self.path)], check=False, capture_output=True)
+
+
+@contextmanager
+def a_disk_that_freezes(folder: Path) -> Iterator[Freezing]:
+    """A small ext4 in a file. Skips where that cannot be mounted or frozen."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting and freezing a file system needs root on Linux")
+    image, disk = folder / "image", Freezing(folder / "frozen")
+    disk.path.mkdir()
+    with image.open("wb") as file:
+        file.truncate(32 << 20)
+    try:
+        for command in (["mkfs.ext4", "-q", "-F", image], ["mount", "-o", "loop", image, disk.path]):
+            subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as cause:
+        pytest.skip(f"cannot mount an ext4 here: {cause}")
+    try:
+        disk.freeze()
+        disk.thaw()
+        yield disk
+    except FileNotFoundError as cause:
+        pytest.skip(f"cannot freeze a file system here: {cause}")
+    finally:
+        disk.thaw()
+        subprocess.run(["umount", "-l", str(disk.path)], check=True)

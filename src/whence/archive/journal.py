@@ -26,7 +26,7 @@ Key = tuple[str, Signal]
 
 
 class Journal:
-    """The state of a writer. `lock` must be held for every call; `work`, `done` and `tidy` are conditions on it."""
+    """The state of a writer. `lock` must be held for every call but `is_durable`; `work`, `done`, `tidy` are conditions on it."""
 
     def __init__(self, root: Path, options: WriterOptions) -> None:
         self.root = root
@@ -45,6 +45,8 @@ class Journal:
         self.work = threading.Condition(self.lock)
         self.done = threading.Condition(self.lock)
         self.tidy = threading.Condition(self.lock)
+        # Apart from the lock, which a write that never comes back holds for ever.
+        self.settled = threading.Condition()
         self.pid = os.getpid()
         self.open: OrderedDict[Key, OpenSegment] = OrderedDict()
         self.retired: list[OpenSegment] = []
@@ -356,7 +358,7 @@ class Journal:
         oldest = [segment.oldest_ticket for segment in [*self.open.values(), *self.retired]]
         oldest += [batch.ticket for batch in list(self.backlog)[:1]]
         self.durable = max(self.durable, min([number - 1 for number in oldest if number is not None], default=ticket))
-        self.done.notify_all()
+        self._tell_waiters()
 
     def _enter(self, trouble: OSError, soon: bool = False) -> None:
         self.trouble = trouble
@@ -368,11 +370,16 @@ class Journal:
     def fail(self, trouble: OSError) -> None:
         """The disk is (still) in trouble: hold, and try again in a while."""
         self._enter(trouble)
+        self._tell_waiters()
+
+    def _tell_waiters(self) -> None:
         self.done.notify_all()
+        with self.settled:
+            self.settled.notify_all()
 
     def is_durable(self, ticket: int) -> bool:
         """Whether this append is on disk; never so for one that a failed sync may have cost."""
-        return self.durable >= ticket and not any(first <= ticket <= last for first, last in self.lost)
+        return self.durable >= ticket and not any(first <= ticket <= last for first, last in tuple(self.lost))
 
     def drop_files(self) -> None:
         """In a forked child: let go of the parent's files. Their locks stay with the parent, which shares them."""

@@ -24,6 +24,7 @@ from whence.otlp.encode import Line
 __all__ = ["ArchiveWriter", "CloseReport", "Durability", "WriterOptions", "WriterStatus"]
 
 _DEFAULT = WriterOptions()
+_ANSWER_SECONDS = 1.0
 _group = lru_cache(maxsize=1024)(names.safe_group)
 
 
@@ -42,6 +43,8 @@ class ArchiveWriter:
         self._starting = threading.Lock()
         self._threads: list[threading.Thread] | None = None
         self._report: CloseReport | None = None
+        self._answers = True
+        """Whether the status could be looked at the last time."""
         _writers.add(self)
         weakref.finalize(self, _abandon, self._journal).atexit = False
         self._start(recovering=True)
@@ -79,20 +82,32 @@ class ArchiveWriter:
         """Wait until everything up to `ticket` is on the device; False after `timeout` seconds, or if it never will be."""
         journal = self._journal
         deadline = None if timeout is None else time.monotonic() + timeout
-        with journal.lock:
-            while not journal.is_durable(ticket):
-                left = None if deadline is None else deadline - time.monotonic()
-                if journal.durable >= ticket or journal.committed or (left is not None and left <= 0):
-                    return False
-                journal.demanded = True
-                journal.work.notify()
-                if self._is_served():
-                    journal.done.wait(left)
-                else:
-                    housekeeping.commit(journal)
-                    if journal.trouble:
-                        journal.done.wait(0.1 if left is None else min(0.1, left))
-            return True
+        while not journal.is_durable(ticket):
+            left = None if deadline is None else deadline - time.monotonic()
+            if journal.durable >= ticket or journal.committed or (left is not None and left <= 0):
+                return False
+            if not journal.lock.acquire(timeout=-1 if left is None else left):
+                return False
+            try:
+                served = self._is_served()
+                self._demand(served, left)
+            finally:
+                journal.lock.release()
+            if served:
+                with journal.settled:
+                    if journal.durable < ticket:
+                        journal.settled.wait(left)
+        return True
+
+    def _demand(self, served: bool, left: float | None) -> None:
+        """Have everything put on the device; without threads of ours, by this one. The lock is held."""
+        journal = self._journal
+        journal.demanded = True
+        journal.work.notify()
+        if not served:
+            housekeeping.commit(journal)
+            if journal.trouble:
+                journal.done.wait(0.1 if left is None else min(0.1, left))
 
     def sync(self, timeout: float | None = None) -> bool:
         """Put everything appended so far on the device; whether that was done in `timeout` seconds."""
@@ -127,12 +142,14 @@ class ArchiveWriter:
 
     @property
     def status(self) -> WriterStatus:
-        """What was written so far and how the disk is."""
+        """What was written so far and how the disk is. Waits a second at most: then the disk does not answer."""
         journal = self._journal
-        with journal.lock:
+        answered = journal.lock.acquire(timeout=_ANSWER_SECONDS if self._answers else 0)
+        self._answers = answered
+        try:
             return WriterStatus(
-                state=journal.state,
-                reason=journal.reason,
+                state=journal.state if answered else "holding",
+                reason=journal.reason if answered else _silent(journal),
                 durability=journal.options.durability,
                 bytes=journal.written.bytes,
                 lines=journal.written.lines,
@@ -149,6 +166,9 @@ class ArchiveWriter:
                 segments_sealed=journal.tidied,
                 last_error=journal.last_error,
             )
+        finally:
+            if answered:
+                journal.lock.release()
 
     def _start(self, recovering: bool) -> None:
         with self._starting:
@@ -206,12 +226,16 @@ def _check(lines: Sequence[Line]) -> None:
             )
 
 
+def _silent(journal: Journal) -> str:
+    return f"cannot write to {journal.root}: the disk does not answer"
+
+
 def _report(journal: Journal, stalled: bool = False) -> CloseReport:
     """`stalled`: a write that never comes back has the lock, so that nothing changes under the eyes of this look without it."""
     unsynced = sum(segment.unsynced for segment in [*journal.open.values(), *journal.retired])
     reason = None
     if stalled:
-        reason = f"cannot write to {journal.root}: the disk does not answer"
+        reason = _silent(journal)
     elif journal.backlog or unsynced:
         reason = journal.reason or f"cannot put everything in {journal.root} on disk in time"
     elif journal.suspect_bytes:

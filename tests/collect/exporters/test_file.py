@@ -14,7 +14,7 @@ import pytest
 import zstandard
 from pydantic import ValidationError
 
-from build_exporters import a_host, a_small_disk, bodies, eventually, fill, is_taken, services
+from build_exporters import a_disk_that_freezes, a_host, a_small_disk, bodies, eventually, fill, is_taken, services
 from build_files import a_line, reading
 from whence.archive.reader import Archive
 from whence.collect.batch import Batch
@@ -288,6 +288,23 @@ def test_a_full_disk_refuses_until_it_is_freed(tmp_path: Path) -> None:
         eventually(lambda: exporter.health().ok)
         assert is_taken(exporter, services("after"))
         found = bodies((disk / "out.json").read_bytes())
+    assert (found[0], found[-1]) == ("before", "after")
+
+
+@pytest.mark.linux_root
+def test_a_frozen_disk_refuses_in_time(tmp_path: Path) -> None:
+    """Every request; health says why, and it goes on by itself."""
+    with a_disk_that_freezes(tmp_path) as disk, running(disk.path / "out.json", timeout="300ms") as exporter:
+        exporter.consume(services("before"))
+        disk.freeze()
+        for _ in range(3):
+            with pytest.raises(Refused, match="does not answer"):
+                exporter.consume(services("during"))
+        assert "does not answer" in (exporter.health().reason or "")
+        disk.thaw()
+        eventually(lambda: exporter.health().ok)
+        assert is_taken(exporter, services("after"))
+        found = bodies((disk.path / "out.json").read_bytes())
     assert (found[0], found[-1]) == ("before", "after")
 
 

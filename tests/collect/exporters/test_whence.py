@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from build_exporters import a_host, a_small_disk, eventually, fill, is_taken, services
+from build_exporters import a_disk_that_freezes, a_host, a_small_disk, eventually, fill, is_taken, services
 from whence.archive.reader import Archive
 from whence.archive.verify import verify
 from whence.collect.exporters.partition import OVERFLOW
@@ -212,3 +213,37 @@ def test_files_are_small_and_young_enough_to_go() -> None:
     assert (bounded.largest, bounded.oldest) == (50_000_000, 86_400.0)
     plain = WhenceSettings(directory="x")
     assert (plain.largest, plain.oldest, plain.retention) == (500_000_000, None, None)
+
+
+@pytest.mark.linux_root
+def test_a_disk_that_does_not_answer_refuses_in_time(tmp_path: Path) -> None:
+    """A frozen file system: one request waits in the system, all others are refused in time, health and metrics answer and say
+    why; once it is thawed everything goes on, and nothing acknowledged is missing."""
+    answers: list[str] = []
+
+    def send(exporter: WhenceExporter, name: str) -> None:
+        try:
+            exporter.consume(services(name))
+            answers.append(name)
+        except Refused as refused:
+            assert "does not answer" in str(refused)
+            answers.append("refused")
+
+    with a_disk_that_freezes(tmp_path) as disk:
+        exporter = started(disk.path, timeout="300ms", index_closed=False)
+        exporter.consume(services("before"))
+        disk.freeze()
+        threads = [threading.Thread(target=send, args=(exporter, f"during-{number}")) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        eventually(lambda: answers == ["refused"] * 7)
+        assert "does not answer" in (exporter.health().reason or "")
+        assert exporter._host.telemetry.families()
+        disk.thaw()
+        for thread in threads:
+            thread.join(60)
+        eventually(lambda: exporter.health().ok)
+        assert is_taken(exporter, services("after"))
+        stop(exporter)
+        found = {event.description for event in Archive(disk.path / "archive").events()}
+    assert {"before", "after", *answers} - {"refused"} <= found

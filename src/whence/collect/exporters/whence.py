@@ -4,6 +4,7 @@ One folder, `collected`, unless `partition_by` names a resource attribute: then 
 With `retention` it removes what is older, or more, than is to be kept.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -25,7 +26,7 @@ from whence.collect.settings import Duration, Settings, Size
 from whence.collect.telemetry import ITEMS
 from whence.errors import StorageError
 from whence.index.background import begin_build
-from whence.otlp.wire import Lines
+from whence.otlp.wire import Lines, Signal
 
 GROUP: Final = ABSENT
 """The folder of all that is not parted."""
@@ -95,6 +96,7 @@ class WhenceExporter:
         self._forget: Callable[[], None] = lambda: None
         self._places = Places(settings.max_values)
         self._keeping: Keeping | None = None
+        self._writing = threading.Lock()
         self._stalled: int | None = None
         self._quiet_until: dict[str, float] = {}
 
@@ -137,7 +139,7 @@ class WhenceExporter:
         if self._writer is None:
             return Health(False, "the archive is not open")
         if self._stalled is not None and not self._writer.wait(self._stalled, 0):
-            return Health(False, f"the disk under {self._writer.directory} does not answer")
+            return Health(False, _silent(self._writer))
         return archive_health(self._writer.status)
 
     def consume(self, batch: Batch) -> Receipt:
@@ -148,15 +150,23 @@ class WhenceExporter:
         rejected, message, ticket = 0, "", 0
         for group, lines in self._by_group(batch):
             rejected, message = rejected + lines.rejected, message or lines.message
-            try:
-                ticket = writer.append(group, batch.signal, lines.lines)
-            except StorageError as trouble:
-                raise self._refused(str(trouble)) from trouble
+            ticket = self._append(writer, group, batch.signal, lines)
         if self._settings.durability is Durability.DURABLE and not self._wait(writer, ticket):
-            raise self._refused(f"the disk under {writer.directory} does not answer")
+            raise self._refused(_silent(writer))
         name = f"otelcol_exporter_sent_{ITEMS[batch.signal]}"
         self._host.telemetry.count(name, batch.count() - rejected, exporter=self._host.id)
         return Receipt(rejected, message)
+
+    def _append(self, writer: ArchiveWriter, group: str, signal: Signal, lines: Lines) -> int:
+        """Raises Refused. A write that never comes back holds up one request only: the others do not wait behind it."""
+        if not self._writing.acquire(timeout=self._settings.timeout):
+            raise self._refused(_silent(writer))
+        try:
+            return writer.append(group, signal, lines.lines)
+        except StorageError as trouble:
+            raise self._refused(str(trouble)) from trouble
+        finally:
+            self._writing.release()
 
     def _sealed(self, root: Path, size: int) -> None:
         """A file was closed."""
@@ -206,6 +216,10 @@ class WhenceExporter:
                 "%s: more than %d values of %s; the others go to the folder %s: raise max_values, or partition by less",
                 self._host.id, self._settings.max_values, self._settings.partition_by, OVERFLOW,
             )  # fmt: skip
+
+
+def _silent(writer: ArchiveWriter) -> str:
+    return f"the disk under {writer.directory} does not answer"
 
 
 def _folders(root: Path) -> Iterator[str]:
