@@ -217,6 +217,25 @@ def test_several_processes_reload_one_after_the_other(tmp_path: Path) -> None:
         assert set(collector.health()[1]["unhealthy"]) == {"process 0: exporter append", "process 1: exporter append"}
 
 
+def test_a_reload_beside_a_process_that_dies_leaves_all_with_one_configuration(tmp_path: Path) -> None:
+    """The new one in each, or the old one in each: in the one that is started again, and in those already changed."""
+    with a_collector(tmp_path, "--processes", "2") as collector:
+        for n in range(3):
+            collector.write(label=f"{n}:")
+            os.kill(collector.children()[-1], signal.SIGKILL)
+            collector.process.send_signal(signal.SIGHUP)
+            collector.until(lambda n=n: len(collector.said("reloaded: ") + collector.said("reload refused")) == n + 1)
+            collector.until(lambda n=n: len(collector.said("runs again")) == n + 1)
+            collector.until(lambda: len({collector.send("who").split()[1] for _ in range(20)}) == 2)
+            before = len(collector.lines())
+            for k in range(20):
+                collector.send(str(k))
+            reloads = [line["msg"].partition(":")[0] for line in collector.said("reload")]
+            taken = [number for number, said in enumerate(reloads) if said == "reloaded"]
+            label = f"{taken[-1]}:" if taken else ""
+            assert collector.lines()[before:] == [f"{label}{k}" for k in range(20)]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="limits are read from /proc")
 def test_each_process_may_open_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
     """A shell's low limit does not decide how many senders can connect."""

@@ -141,7 +141,7 @@ class Several:
             self._outside.reload(config, timeout)
         except WhenceError as cause:
             for worker in done:
-                worker.ask("reload", before, timeout, timeout=_STARTING + timeout)
+                _go_back(worker, before, timeout)
             raise StorageError(f"process {len(done)} of {self._count}: {cause}") from None
         self._root = root
         return f"{said}; in each of {self._count} processes"
@@ -234,6 +234,17 @@ class Several:
 
         workers = dict(self._workers)
         return list(zip(workers, self._asking.map(ask, workers.values()), strict=True))
+
+
+def _go_back(worker: Worker, root: Node | None, timeout: float) -> None:
+    """To the configuration that it had; one that cannot is ended, and started again with it as whoever dies is."""
+    try:
+        worker.ask("reload", root, timeout, timeout=_STARTING + timeout)
+    except StorageError as cause:
+        _LOG.error(
+            "process %d cannot go back to its former configuration, and is ended: %s", worker.hello.process, cause
+        )
+        worker.process.kill()
 
 
 class One:
