@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from whence.record.shorthand import system as system
     from whence.record.shorthand import turn_end as turn_end
     from whence.record.shorthand import turn_start as turn_start
+    from whence.replay.start import play as play
 
     __version__: str
 
@@ -99,6 +100,7 @@ _WHERE = {
         "TurnStart",
     ),
     "whence.index.answers": ("open",),
+    "whence.replay.start": ("play",),
     "whence.record.causes": ("EventRef", "because", "carried", "carry", "correlation"),
     "whence.record.configure": (
         "configure",

@@ -9,11 +9,12 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "whence"
 FLOORS = {
     "errors": 0, "version": 0, "native": 0, "event": 1, "otlp": 2, "filter": 2, "archive": 3, "causality": 4, "index": 5,
-    "export": 6, "collect": 7, "record": 8, "integrations": 9, "serve": 9, "cli": 10,
+    "export": 6, "collect": 7, "replay": 7, "record": 8, "integrations": 9, "serve": 9, "cli": 10,
 }  # fmt: skip
 NEIGHBOURS = {
-    "collect": ("record", "integrations"),
-    "record": ("collect",),
+    "collect": ("record", "integrations", "replay"),
+    "replay": ("collect",),
+    "record": ("collect", "replay"),
     "integrations": ("collect", "serve"),
     "serve": ("record", "integrations"),
 }

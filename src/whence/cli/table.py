@@ -51,6 +51,7 @@ COMMANDS: Final = {
         Command("errors", "whence.cli.errors", "errors", "Show errors, like ones together, with their root causes."),
         Command("last", "whence.cli.last", "last", "Show how a run ended and what was still open."),
         Command("tail", "whence.cli.tail", "tail", "Show events as they are recorded."),
+        Command("replay", "whence.cli.replay", "replay", "Give events again at a pace, or send them as OTLP."),
         Command("verify", "whence.cli.upkeep", "verify", "Check every file of the archive."),
         Command("seal", "whence.cli.upkeep", "seal", "Recover what dead processes left, seal and compress."),
         Command("retain", "whence.cli.retain", "retain", "Remove files whose time is over, as a plan says."),
