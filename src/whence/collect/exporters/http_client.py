@@ -73,7 +73,8 @@ def compressed(data: bytes, compression: str, level: int | None) -> bytes:
         return data
     if compression == "zstd":
         return zstandard.ZstdCompressor(3 if level is None else level).compress(data)
-    packer = zlib.compressobj(-1 if level is None else level, wbits=31 if compression == "gzip" else 15)
+    # Where nobody says how hard: level 1 takes less than half the time of zlib's own choice, for a tenth more bytes.
+    packer = zlib.compressobj(1 if level is None else level, wbits=31 if compression == "gzip" else 15)
     return packer.compress(data) + packer.flush()
 
 

@@ -44,9 +44,8 @@ class OTLPGRPCSettings(GRPCClient):
 class GRPCTransport:
     """One channel, which connects and reconnects by itself, and is made anew where its connection has fallen silent.
 
-    A router on the way may forget a connection without a word. HTTP/2 would go on with it until the system gives it up,
-    after a quarter of an hour; so where a call has had no answer in its time, and no other call either, the next ones
-    are sent on a new connection.
+    A router on the way may forget a connection without a word. The library would go on with it for a minute or
+    more; so where a call has had no answer in its time, and no other call either, the next ones are sent on a new connection.
     """
 
     def __init__(self, settings: OTLPGRPCSettings, auth: ClientAuth | None, host: Host) -> None:
