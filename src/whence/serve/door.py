@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args, get_origin
 
 from fastapi import Depends, Query
 from starlette.requests import HTTPConnection, Request
@@ -83,22 +83,29 @@ def needs(role: Role) -> Any:
 
 
 def only_known(request: HTTPConnection) -> None:
-    """Refuses a parameter that the route does not have, with the nearest that it has. For routes of ours, not of others' APIs."""
+    """Refuses a parameter that the route does not have, with the nearest that it has, and one that may not be given again.
+
+    For routes of ours, not of others' APIs.
+    """
     route = request.scope.get("route")
     dependant = getattr(route, "dependant", None)
     if dependant is None or not request.query_params:
         return
-    known = list(dict.fromkeys(_parameters(dependant)))
+    known = dict(_parameters(dependant))
     for name in request.query_params:
+        if not known.get(name, True) and len(request.query_params.getlist(name)) > 1:
+            raise Refusal(422, f"cannot use the parameter {name!r}: it was given several times; give it once")
         if name not in known:
             there = f"; there are {', '.join(known)}" if known else "; it has none"
             near = nearest(name, known)
             raise Refusal(422, f"cannot use the parameter {name[:60]!r}: there is no such parameter{near or there}")
 
 
-def _parameters(dependant: Any) -> Iterator[str]:
-    """The query parameters of a route and of all that it depends on."""
-    yield from (one.alias for one in dependant.query_params)
+def _parameters(dependant: Any) -> Iterator[tuple[str, bool]]:
+    """The query parameters of a route and of all that it depends on, and whether each may be given again."""
+    for one in dependant.query_params:
+        annotation = one.field_info.annotation
+        yield one.alias, list in (get_origin(part) for part in (annotation, *get_args(annotation)))
     for inner in dependant.dependencies:
         yield from _parameters(inner)
 

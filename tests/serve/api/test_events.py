@@ -117,6 +117,7 @@ def test_answers_are_compressed_where_that_is_asked_for(client: Client) -> None:
     ("path", "query", "status", "said"),
     [
         ("/api/events", {"agnet": "a"}, 422, "'agnet'.*did you mean 'agent'"),
+        ("/api/events", {"filter": ["agent = 'a'", "turn = 1"]}, 422, "'filter': it was given several times"),
         ("/api/events", {"limit": "ten"}, 422, "limit: expected .*integer.*'ten'"),
         ("/api/events", {"limit": 10_001}, 422, "at most 10,000; go on with `cursor`"),
         ("/api/events", {"limit": -1}, 422, "limit"),
