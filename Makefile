@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check check-native bench bench-codec bench-collect bench-query torture lock clean help
+.PHONY: demo test check check-native bench bench-codec bench-collect bench-query torture fuzz lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -65,6 +65,15 @@ bench-collect: $(VENV)/.dev  ## print how much OTLP the collector takes, beside 
 
 torture: $(VENV)/.dev  ## the long versions of the fault tests
 	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto tests/walk tests/archive tests/otlp tests/collect/receivers tests/collect/test_collect_kills.py
+
+# A seed and a number of executions make a run that can be had again: `make fuzz SEED=7 EXECUTIONS=1000`.
+SEED       ?= 1
+EXECUTIONS ?= 10000000
+fuzz: $(VENV)/.dev  ## ten million changed requests at every decoder of the native core; needs cargo
+	@mkdir -p native/target
+	@$(BIN)/python -c 'from whence.otlp.from_native import schema_text; print(schema_text())' > native/target/schema.txt
+	@cd native && cargo run --release --locked --quiet --package whence_core --example fuzz -- \
+	  target/schema.txt ../tests/golden/native $(EXECUTIONS) $(SEED)
 
 lock:            ## write constraints.txt anew from what the ranges resolve to today
 	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock

@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -24,7 +25,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from benchmarks.record import table
 from benchmarks.requests import PER_REQUEST, requests
 from benchmarks.samples import log_records, spans
-from whence.otlp import wire
+from whence.native import CORE
+from whence.otlp import from_json, from_native, from_protobuf, to_protobuf, wire
 from whence.otlp.encode import encode_logs, encode_spans
 
 SIGNALS: Final[tuple[wire.Signal, ...]] = ("traces", "logs", "metrics")
@@ -37,7 +39,8 @@ class Row(NamedTuple):
     name: str
     given: str
     """What it reads, of the names in `forms`."""
-    work: Callable[[Any], Any]
+    work: Any
+    """A function of one thing; or the name of one of a core's."""
 
 
 def forms(signal: wire.Signal, data: Sequence[bytes]) -> dict[str, list[Any]]:
@@ -56,26 +59,44 @@ def forms(signal: wire.Signal, data: Sequence[bytes]) -> dict[str, list[Any]]:
 
 
 def rows(signal: wire.Signal) -> list[Row]:
-    """What is measured of a signal."""
+    """What is measured of a signal: whence's own ways by each core that is here, and beside them those of others."""
     official = OFFICIAL[signal]
+    own = [
+        Row("protobuf to lines", "protobuf", "lines_of_protobuf"),
+        Row("protobuf to tree", "protobuf", "tree_of_protobuf"),
+        Row("protobuf counted", "protobuf", "count_of_protobuf"),
+        Row("JSON to lines", "json", "lines_of_json"),
+        Row("JSON to tree", "json", "tree_of_json"),
+        Row("JSON to protobuf", "json", "protobuf_of_json"),
+        Row("JSON counted", "json", "count_of_json"),
+        Row("lines to protobuf", "lines", "protobuf_of_lines"),
+    ]
     return [
         Row("protobuf's parse alone (upb)", "protobuf", official.FromString),
-        Row("protobuf to lines", "protobuf", lambda data: wire.lines_of_protobuf(signal, data)),
-        Row("protobuf to tree", "protobuf", lambda data: wire.tree_of_protobuf(signal, data)),
-        Row("protobuf counted", "protobuf", lambda data: wire.count_of(signal, data, "protobuf")),
+        Row("JSON parsed alone (orjson)", "json", orjson.loads),
+        *(
+            Row(f"{name}, {core}", given, partial(way(work), signal))
+            for core, way in cores()
+            for name, given, work in own
+        ),
+        Row("tree to lines", "tree", lambda tree: wire.lines_of_tree(signal, tree)),
+        Row("tree to protobuf", "tree", lambda tree: wire.protobuf_of_tree(signal, tree)),
         Row(
             "protobuf to JSON, json_format",
             "protobuf",
             lambda data: json_format.MessageToJson(official.FromString(data), indent=None),
         ),
-        Row("JSON parsed alone (orjson)", "json", orjson.loads),
-        Row("JSON to lines", "json", lambda data: wire.lines_of_json(signal, data)),
-        Row("JSON to tree", "json", lambda data: wire.tree_of_json(signal, data)),
         Row("JSON to protobuf, json_format", "base64 json", lambda data: json_format.Parse(data, official())),
-        Row("tree to lines", "tree", lambda tree: wire.lines_of_tree(signal, tree)),
-        Row("tree to protobuf", "tree", lambda tree: wire.protobuf_of_tree(signal, tree)),
-        Row("lines to protobuf", "lines", lambda lines: wire.protobuf_of_lines(signal, lines)),
     ]
+
+
+def cores() -> list[tuple[str, Callable[[str], Callable[..., Any]]]]:
+    """The cores that are here, each as what gives its functions by their names."""
+    pure = (from_protobuf, from_json, to_protobuf)
+    found = [("pure Python", lambda name: next(getattr(of, name) for of in pure if hasattr(of, name)))]
+    if CORE.module is not None:
+        found.insert(0, ("native", lambda name: getattr(from_native, name)))
+    return found
 
 
 def size_of(value: Any) -> int:
@@ -159,7 +180,8 @@ def main() -> None:
     rounds, batches = (1, 1) if given.tiny else (given.rounds, given.batches)
     print(
         f"whence, measured {datetime.now(UTC):%Y-%m-%d} on {platform.system()} {platform.machine()}, "
-        f"{platform.python_implementation()} {platform.python_version()}; one thread, {rounds} rounds, medians"
+        f"{platform.python_implementation()} {platform.python_version()}; one thread, {rounds} rounds, medians\n"
+        f"core: {'pure Python' if CORE.module is None else 'native'}, {CORE.why}"
     )
     for signal in given.signal:
         codec(signal, rounds, batches)

@@ -29,6 +29,7 @@ import grpc.aio
 
 from benchmarks.record import table
 from benchmarks.requests import PER_REQUEST, requests
+from whence.native import CORE
 from whence.otlp.wire import Signal
 
 DIFFERENT: Final = 40
@@ -164,9 +165,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[str], http: int, grpc_port: int) -> Iterator[Server]:
+def running(command: list[str], http: int, grpc_port: int, **variables: str) -> Iterator[Server]:
     """A server that listens, until the end of the block."""
-    with tempfile.TemporaryFile() as told, subprocess.Popen(command, stdout=told, stderr=told) as process:
+    with (
+        tempfile.TemporaryFile() as told,
+        subprocess.Popen(command, stdout=told, stderr=told, env={**os.environ, **variables}) as process,
+    ):
         try:
             until = time.monotonic() + 60
             for port in (http, grpc_port):
@@ -189,7 +193,7 @@ def running(command: list[str], http: int, grpc_port: int) -> Iterator[Server]:
 
 
 @contextmanager
-def whence_server(processes: int = 1) -> Iterator[Server]:
+def whence_server(processes: int = 1, **variables: str) -> Iterator[Server]:
     """The collector with an archive, as it is without being told anything more."""
     with tempfile.TemporaryDirectory(prefix="whence-bench-") as folder:
         http, grpc_port = free_port(), free_port()
@@ -198,7 +202,7 @@ def whence_server(processes: int = 1) -> Iterator[Server]:
         command = [str(Path(sys.executable).with_name("whence")), "collect", "--config", str(config)]
         if processes > 1:
             command += ["--processes", str(processes)]
-        with running(command, http, grpc_port) as server:
+        with running(command, http, grpc_port, **variables) as server:
             yield server
 
 
@@ -290,6 +294,8 @@ def main(arguments: list[str] | None = None) -> None:
     if given.tiny:
         given.seconds, servers = 0.5, servers[:1]
     else:
+        if CORE.module is not None:
+            servers.insert(0, ("whence, pure Python", lambda: whence_server(WHENCE_NATIVE="0")))
         if given.otelcol:
             servers.append(("Collector, not synced", lambda: otelcol_server(given.otelcol)))
         if given.rotel:
@@ -299,7 +305,9 @@ def main(arguments: list[str] | None = None) -> None:
             for name, make in servers:
                 with make() as server:
                     rows.append(measure(name, server, protocol, signal, given.seconds))
-    print(f"{datetime.now(UTC):%Y-%m-%d}, CPython {platform.python_version()}, {os.cpu_count()} cores")
+    print(
+        f"{datetime.now(UTC):%Y-%m-%d}, CPython {platform.python_version()}, {os.cpu_count()} cores; core: {CORE.why}"
+    )
     head = ["server", "", "records/s", "CPU s per million", "p50 ms", "p99 ms", "failed", "memory MiB"]
     title = f"{IN_FLIGHT} requests of {PER_REQUEST} records in flight; whence acknowledges what is on the device"
     table(title, head, [_cells(row) for row in rows])

@@ -1,0 +1,41 @@
+"""Requests that are kept as files, those that fuzzing found among them: both cores make the same of each."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from build_native import NATIVE, PURE, REFUSED, needs_native
+from whence.otlp.limits import Limits
+
+pytestmark = needs_native
+GOLDEN = Path(__file__).parents[1] / "golden"
+SIGNALS = ("logs", "traces", "metrics")
+FILES = sorted(
+    file for folder in ("native", "requests") for file in (GOLDEN / folder).iterdir()
+    if file.name.startswith(SIGNALS) and file.suffix in (".pb", ".json")
+)  # fmt: skip
+LIMITS = (
+    Limits(),
+    Limits(line_bytes=700, records_per_line=2, depth=3),
+    Limits(line_bytes=1, records_per_line=1, depth=1),
+)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_request_of_a_file_is_read_alike(file: Path) -> None:
+    """Lines, tree and count; of JSON its protobuf too. What the native core leaves to the pure one is no difference."""
+    signal: Any = next(name for name in SIGNALS if file.name.startswith(name))
+    data = file.read_bytes()
+    if file.suffix == ".json":
+        request = NATIVE.protobuf_of_json(signal, data)
+        assert request in (REFUSED, PURE.protobuf_of_json(signal, data))
+        assert NATIVE.count_of_json(signal, data) in (REFUSED, PURE.count_of_json(signal, data))
+        assert NATIVE.protobuf_of_lines(signal, [data]) in (REFUSED, PURE.protobuf_of_lines(signal, [data]))
+        if request == REFUSED:
+            return
+        data = request
+    for limits in LIMITS:
+        assert NATIVE.lines_of_protobuf(signal, data, limits) == PURE.lines_of_protobuf(signal, data, limits)
+    assert repr(NATIVE.tree_of_protobuf(signal, data)) == repr(PURE.tree_of_protobuf(signal, data))
+    assert NATIVE.count_of_protobuf(signal, data) == PURE.count_of_protobuf(signal, data)
