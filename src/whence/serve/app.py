@@ -24,6 +24,7 @@ ROUTERS: Final[tuple[str, ...]] = (
     "whence.serve.live.websocket",
     "whence.serve.live.polling",
     "whence.serve.live.subscribing",
+    "whence.serve.replay.routes",
     "whence.serve.api.events",
     "whence.serve.api.causality",
     "whence.serve.api.query",
@@ -31,6 +32,7 @@ ROUTERS: Final[tuple[str, ...]] = (
     "whence.serve.api.metrics",
     "whence.serve.jaeger.query_v1",
     "whence.serve.jaeger.query_v3",
+    "whence.serve.tempo.query",
 )
 """The modules whose `router` is mounted, in this order."""
 _SMALLEST: Final = 1_000

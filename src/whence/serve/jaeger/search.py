@@ -214,6 +214,12 @@ _TEXTS: Final = {
 _WHOLES: Final = {names.SEQ: "seq", names.ELAPSED: "elapsed_ns", names.TURN: "turn"}
 
 
+def own_field(key: str) -> Path | None:
+    """The event's field in which whence keeps what a span says under this key."""
+    name = _TEXTS.get(key) or _WHOLES.get(key)
+    return Path(name) if name else None
+
+
 def _own(key: str, value: str) -> list[Filter]:
     """What whence has a field for is no attribute in the index; nor is what stands in a payload."""
     if key in _TEXTS:

@@ -18,7 +18,7 @@ from whence.index.scan import Where, matching
 from whence.index.store import open_scanner
 from whence.otlp.shown import tie_of, trace_of_run
 from whence.otlp.value import plain_attributes
-from whence.serve.access.caller import Caller, sees, visible_to
+from whence.serve.access.caller import EVERYTHING, Caller, sees, visible_to
 from whence.serve.jaeger.lists import Lists
 from whence.serve.jaeger.masks import masking
 from whence.serve.jaeger.search import (
@@ -131,6 +131,13 @@ class TraceStore:
             found += [trace for trace in self._by_links(caller, search, fits) if trace not in found]
         return found[: search.depth]
 
+    def find_where(self, caller: Caller, tree: Filter, depth: int) -> list[str]:
+        """The ids of at most `depth` traces in which something shown as a span matches a filter, the newest such first."""
+        ledger = self.engine.graph()
+        where = self._where(caller, joined([Either((IS_SPAN, IS_LOG_EVENT)), tree]))
+        wanted = Wanted(where, None, lambda pair: span_id_of(*pair) in ledger, lambda pairs: [], depth)
+        return Walk(wanted).go(self.engine.blocks(), self._scanner) if depth > 0 else []
+
     def _by_links(self, caller: Caller, search: Search, fits: "_Fits") -> list[str]:
         """The traces in which a link says what is asked for: of the newest spans that have links."""
         where = self._where(caller, joined([IS_SPAN, spans_of(search), Exists(Path("caused_by"))]))
@@ -155,17 +162,22 @@ class TraceStore:
 
     # --- rows -------------------------------------------------------------------------------------------------------------
 
-    def rows(self, caller: Caller, traces: Sequence[str], *, spans: bool = False) -> dict[str, list[Row]]:
-        """What the index has of these traces, by trace, in the order of time; `spans`: only what may be shown as a span."""
+    def rows(
+        self, caller: Caller, traces: Sequence[str], *, spans: bool = False, of: Filter = EVERYTHING
+    ) -> dict[str, list[Row]]:
+        """What the index has of these traces, by trace, in the order of time.
+
+        `spans`: only what may be shown as a span. `of`: only what matches it.
+        """
         found: dict[str, list[Row]] = {trace: [] for trace in traces}
         shown = Either((IS_SPAN, IS_LOG_EVENT)) if spans else Either((IS_SPAN, SPAN_EVENTS, IS_LOG_EVENT))
         for at in range(0, len(traces), _AT_ONCE):
             some = list(traces[at : at + _AT_ONCE])
-            for row in self._rows(caller, joined([of_traces(some), shown])):
+            for row in self._rows(caller, joined([of_traces(some), shown, of])):
                 found[row.trace_id or ""].append(row)
         for trace in traces:
             if not found[trace] and (known := self._run_of(trace)) is not None:
-                found[trace] = self._rows(caller, of_runs_own(known[0]))[:_MOST_IN_A_RUN]
+                found[trace] = self._rows(caller, joined([of_runs_own(known[0]), of]))[:_MOST_IN_A_RUN]
         return found
 
     def _run_of(self, trace: str) -> tuple[str | None] | None:

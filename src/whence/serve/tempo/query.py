@@ -1,0 +1,228 @@
+"""Tempo's HTTP API, below /tempo: traces by id in protobuf or JSON, search by TraceQL, tags and their values.
+
+The law: forms are Tempo's (v3.0), with the members that Grafana 13 takes for granted always there; faults are plain text.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from whence.errors import WhenceError
+from whence.event import names
+from whence.event.ids import span_id_of
+from whence.filter.selection import joined
+from whence.filter.tree import Compare, Everything, Filter, Path
+from whence.otlp.project import projected_span_id
+from whence.serve.access.caller import Caller
+from whence.serve.door import Here, answer
+from whence.serve.jaeger.asked import MOST, BadQuery
+from whence.serve.jaeger.forms import PLAIN, Route, store_here
+from whence.serve.jaeger.service import NO_SERVICE
+from whence.serve.jaeger.traces import Row, Summary, TraceStore
+from whence.serve.jaeger.whole import Trace, protobuf_of
+from whence.serve.jaeger.words import ns_of, trace_of, whole_of
+from whence.serve.tempo.tags import tags, values
+from whence.serve.tempo.traceql import INTRINSICS, SCOPES, filter_of, keys_in
+
+router = APIRouter(prefix="/tempo/api", include_in_schema=False)
+PROTOBUF: Final = "application/protobuf"
+_SECOND: Final = 1_000_000_000
+_LIMIT: Final = 20
+_SPANS: Final = 3
+"""Spans that are shown of each trace that is found."""
+_VALUES: Final = 1_000
+
+
+def _answering(route: Route) -> Route:
+    """A route whose faults are answered as Tempo answers: a status and a line of text."""
+
+    @wraps(route)
+    def answered(request: Request, here: Here) -> Response:
+        try:
+            return route(request, here)
+        except BadQuery as fault:
+            return Response(f"{fault}\n", 400, None, PLAIN)
+        except WhenceError as fault:
+            return Response(f"{fault}\n", 503 if fault.retryable else 500, None, PLAIN)
+
+    return answered
+
+
+@router.get("/echo")
+def echo(request: Request, here: Here) -> Response:
+    """Grafana's question whether there is a Tempo."""
+    return Response("echo", 200, None, PLAIN)
+
+
+@router.get("/traces/{trace}")
+@_answering
+def trace(request: Request, here: Here) -> Response:
+    """One trace whole: OTLP in protobuf where `Accept` asks for it, else in JSON."""
+    return _whole(request, here, lambda data: data, lambda tree: {"batches": tree["resourceSpans"]})
+
+
+@router.get("/v2/traces/{trace}")
+@_answering
+def trace_v2(request: Request, here: Here) -> Response:
+    """The same, inside an answer that could say it is a part; it never is."""
+    return _whole(request, here, _as_first_field, lambda tree: {"trace": tree})
+
+
+def _whole(request: Request, here: Here, protobuf: Callable[[bytes], bytes], json: Callable[[Any], Any]) -> Response:
+    found = list(store_here(here).whole(here.caller, [trace_of(request.path_params["trace"])]))
+    if not found:
+        return Response("trace not found\n", 404, None, PLAIN)
+    tree = _with_resources(found[0])
+    if PROTOBUF in request.headers.get("accept", ""):
+        return Response(protobuf(protobuf_of(tree)), 200, None, PROTOBUF)
+    return answer(json(tree))
+
+
+def _with_resources(found: Trace) -> Any:
+    """The trace as OTLP JSON. Grafana leaves out what has no attribute of its resource: then it gets its service's name."""
+    tree = found.tree()
+    unnamed = [{"key": names.SERVICE_NAME, "value": {"stringValue": NO_SERVICE}}]
+    for group in tree["resourceSpans"]:
+        if not group["resource"].get("attributes"):
+            group["resource"] = {**group["resource"], "attributes": unnamed}
+    return tree
+
+
+def _as_first_field(data: bytes) -> bytes:
+    """A message whose field 1 is this message."""
+    length, left = bytearray(), len(data)
+    while left > 0x7F:
+        length.append(left & 0x7F | 0x80)
+        left >>= 7
+    return b"\x0a" + bytes(length) + bytes([left]) + data
+
+
+# --- search ---------------------------------------------------------------------------------------------------------------
+
+
+@router.get("/search")
+@_answering
+def search(request: Request, here: Here) -> Response:
+    """The newest traces with a span that a TraceQL query is about, and some of those spans."""
+    given = request.query_params
+    for name in ("tags", "minDuration", "maxDuration"):
+        if given.get(name):
+            raise BadQuery(f"cannot search by {name}: write it as TraceQL in `q`")
+    limit = min(whole_of("limit", given.get("limit", "")) or _LIMIT, MOST)
+    shown = whole_of("spss", given.get("spss", "")) or _SPANS
+    if limit < 0 or shown < 0:
+        raise BadQuery("cannot search: limit and spss are numbers from 1 on")
+    store, tree = store_here(here), joined([filter_of(given.get("q", "")), _window(request)])
+    wanted = [] if _asks_for_hidden(here.caller, tree) else store.find_where(here.caller, tree, limit)
+    matched = store.rows(here.caller, wanted, spans=True, of=tree)
+    found = [
+        _found(one, list(_shown(store, matched.get(one.trace_id, []))), shown, here.caller)
+        for one in store.summaries(here.caller, wanted)
+    ]
+    return answer({"traces": found, "metrics": {}})
+
+
+def _asks_for_hidden(caller: Caller, tree: Filter) -> bool:
+    return caller.mask is not None and any(map(caller.mask.hides, keys_in(tree)))
+
+
+def _window(request: Request) -> Filter:
+    start, end = (ns_of(name, request.query_params.get(name, ""), _SECOND) for name in ("start", "end"))
+    bounds: list[Filter] = [Compare(Path("time"), ">=", start)] if start > 0 else []
+    return joined([*bounds, *([Compare(Path("time"), "<=", end)] if end > 0 else [])])
+
+
+def _shown(store: TraceStore, rows: list[Row]) -> Iterator[Row]:
+    """Those of the rows that are spans, or are shown as one because no span is known that they happened in."""
+    ledger = store.engine.graph()
+    for row in rows:
+        if row.signal == "span":
+            yield row
+        elif not (row.trace_id and row.span_id and span_id_of(row.trace_id, row.span_id) in ledger):
+            yield row._replace(span_id=f"{projected_span_id(row.id):016x}")
+
+
+def _found(of: Summary, spans: list[Row], most: int, caller: Caller) -> dict[str, Any]:
+    text = (lambda text: text) if caller.mask is None else caller.mask.text
+    return {
+        "traceID": of.trace_id,
+        "rootServiceName": of.root_service,
+        "rootTraceName": of.root_operation,
+        "startTimeUnixNano": str(of.start),
+        "durationMs": (of.end - of.start) // 1_000_000,
+        "spanSets": [
+            {
+                "spans": [
+                    {
+                        "spanID": row.span_id or "",
+                        "name": text(row.type),
+                        "startTimeUnixNano": str(row.time),
+                        "durationNanos": str(row.duration),
+                        "attributes": [{"key": names.SERVICE_NAME, "value": {"stringValue": text(row.service)}}],
+                    }
+                    for row in spans[:most]
+                ],
+                "matched": len(spans),
+            }
+        ],
+        "serviceStats": {one.service: {"spanCount": one.spans, "errorCount": one.errors} for one in of.services},
+    }
+
+
+# --- tags -----------------------------------------------------------------------------------------------------------------
+
+
+@router.get("/v2/search/tags")
+@_answering
+def scoped(request: Request, here: Here) -> Response:
+    """The names of attributes of the newest spans, by scope."""
+    found = _tags(request, store_here(here), here.caller)
+    return answer({"scopes": [{"name": name, "tags": keys} for name, keys in found.items()], "metrics": {}})
+
+
+@router.get("/search/tags")
+@_answering
+def unscoped(request: Request, here: Here) -> Response:
+    """The same without their scopes."""
+    found = _tags(request, store_here(here), here.caller)
+    return answer({"tagNames": sorted({key for keys in found.values() for key in keys}), "metrics": {}})
+
+
+def _tags(request: Request, store: TraceStore, caller: Caller) -> dict[str, list[str]]:
+    scope = request.query_params.get("scope", "")
+    if scope == "intrinsic":
+        return {scope: list(INTRINSICS)}
+    found = tags(store, caller)
+    if scope not in ("", "none", *found):
+        raise BadQuery(f"cannot list the tags of the scope {scope[:40]!r}: there are {', '.join(found)}")
+    return found if scope in ("", "none") else {scope: found[scope]}
+
+
+@router.get("/v2/search/tag/{tag:path}/values")
+@_answering
+def typed_values(request: Request, here: Here) -> Response:
+    """The values of a tag of the newest spans, with their types."""
+    found = _values(request, here)
+    return answer({"tagValues": [{"type": one.type, "value": one.value} for one in found], "metrics": {}})
+
+
+@router.get("/search/tag/{tag:path}/values")
+@_answering
+def plain_values(request: Request, here: Here) -> Response:
+    """The same, as texts; a tag without a scope may stand anywhere."""
+    return answer({"tagValues": [one.value for one in _values(request, here)], "metrics": {}})
+
+
+def _values(request: Request, here: Here) -> Any:
+    tag = request.path_params["tag"]
+    known = tag in INTRINSICS or ":" in tag or tag.partition(".")[0] in ("", *SCOPES)
+    given = request.query_params
+    within = joined([filter_of(given.get("q", "")) if given.get("q") else Everything(), _window(request)])
+    if _asks_for_hidden(here.caller, within):
+        return []
+    found = values(store_here(here), here.caller, tag if known else f".{tag}", within)
+    return found[: whole_of("limit", given.get("limit", "")) or _VALUES]
