@@ -86,28 +86,30 @@ class ArchiveWriter:
             left = None if deadline is None else deadline - time.monotonic()
             if journal.durable >= ticket or journal.committed or (left is not None and left <= 0):
                 return False
-            if not journal.lock.acquire(timeout=-1 if left is None else left):
+            served = self._is_served()
+            if not (served and journal.options.durability is Durability.DURABLE) and not self._demand(served, left):
                 return False
-            try:
-                served = self._is_served()
-                self._demand(served, left)
-            finally:
-                journal.lock.release()
             if served:
                 with journal.settled:
                     if journal.durable < ticket:
                         journal.settled.wait(left)
         return True
 
-    def _demand(self, served: bool, left: float | None) -> None:
-        """Have everything put on the device; without threads of ours, by this one. The lock is held."""
+    def _demand(self, served: bool, left: float | None) -> bool:
+        """Have everything put on the device, by this thread where there is none of ours; False where the disk does not answer."""
         journal = self._journal
-        journal.demanded = True
-        journal.work.notify()
-        if not served:
-            housekeeping.commit(journal)
-            if journal.trouble:
-                journal.done.wait(0.1 if left is None else min(0.1, left))
+        if not journal.lock.acquire(timeout=-1 if left is None else left):
+            return False
+        try:
+            journal.demanded = True
+            journal.work.notify()
+            if not served:
+                housekeeping.commit(journal)
+                if journal.trouble:
+                    journal.done.wait(0.1 if left is None else min(0.1, left))
+            return True
+        finally:
+            journal.lock.release()
 
     def sync(self, timeout: float | None = None) -> bool:
         """Put everything appended so far on the device; whether that was done in `timeout` seconds."""
