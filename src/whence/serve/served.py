@@ -11,6 +11,7 @@ from pathlib import Path
 from whence.collect.telemetry import Telemetry
 from whence.index.engine import Engine
 from whence.serve.live.feed import Feed
+from whence.serve.replay.replays import Replays
 
 
 class Served:
@@ -27,7 +28,9 @@ class Served:
         """Safe to ask from several threads; each question looks anew."""
         self.feed = Feed(self.directory, clock=clock)
         """What comes, for whoever subscribes."""
-        self.closing: list[Callable[[], None]] = [self.feed.close]
+        self.replays = Replays(self.directory, self.engine, clock)
+        """What of it is being given again."""
+        self.closing: list[Callable[[], None]] = [self.feed.close, self.replays.close]
         """What is called, the last one first, when serving ends."""
 
     def close(self) -> None:

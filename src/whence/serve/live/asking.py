@@ -19,7 +19,7 @@ from whence.serve.access.tokens import Access, Unauthenticated
 from whence.serve.door import Asking, Here
 from whence.serve.gate import token_of
 from whence.serve.live.cursor import parse_cursor
-from whence.serve.live.listener import Listener
+from whence.serve.live.listener import Giving, Listener
 from whence.serve.live.past import NOW, Start
 from whence.serve.live.subscriber import Terms, View
 from whence.serve.live.telling import Terms as Telling
@@ -71,10 +71,12 @@ class Wish(NamedTuple):
     start: Start
     terms: Terms
     telling: Telling
+    giving: Giving | None = None
+    """Who tells it; None: the archive's feed."""
 
     def listener(self, wanted: Filter) -> Listener:
         """A place among the subscribers. Raises StreamError where there is none, FilterError for what only an archive knows."""
-        return Listener(self.here.served.feed, view_of(self.here, wanted), self.start, self.terms)
+        return Listener(self.giving or self.here.served.feed, view_of(self.here, wanted), self.start, self.terms)
 
 
 def wish(connection: HTTPConnection, here: Here, start: Starting, terms: Annotated[Terms, Depends(buffering)]) -> Wish:

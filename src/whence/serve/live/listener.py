@@ -3,14 +3,15 @@
 The law: nothing is missing and nothing given twice where the two meet. Who catches up waits in no buffer.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from pathlib import Path
+from typing import Final, Protocol
 
 from whence.archive.follow import Key
 from whence.errors import StreamError
 from whence.serve.live.cursor import Until
-from whence.serve.live.feed import Feed
+from whence.serve.live.feed import Joined
 from whence.serve.live.messages import Message
 from whence.serve.live.past import NOW, Past, Start
 from whence.serve.live.subscriber import Subscriber, Terms, View
@@ -20,10 +21,27 @@ _MOMENT: Final = 500_000_000
 _DEFAULT: Final = Terms()
 
 
+class Giving(Protocol):
+    """Who gives events to listeners: a feed, or whatever else has some."""
+
+    directory: Path
+    clock: Callable[[], int]
+    monotonic: Callable[[], float]
+
+    def hold(self) -> None:
+        """As of `Feed`."""
+
+    def join(self, subscriber: Subscriber) -> "Future[Joined]":
+        """As of `Feed`."""
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """As of `Feed`."""
+
+
 class Listener:
     """A place among a feed's subscribers. `catch_up` until it gives None, then `take` whenever it is woken; at last `close`."""
 
-    def __init__(self, feed: Feed, view: View, start: Start = NOW, terms: Terms = _DEFAULT) -> None:
+    def __init__(self, feed: Giving, view: View, start: Start = NOW, terms: Terms = _DEFAULT) -> None:
         """Raises StreamError where there is no room."""
         feed.hold()
         self._feed, self._view, self._start = feed, view, start

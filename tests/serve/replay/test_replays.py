@@ -1,0 +1,150 @@
+"""Replays over HTTP: begun, listened to, paused, stepped, moved and ended."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import connect
+
+from build import START, an_event
+from build_backend import a_backend
+from build_live import SseEar, send, until
+from build_replay import SECOND, an_archive, events_apart
+from build_serve import ADMIN, READER, TOKENS, WRITER, Client, a_client, a_server
+
+IDS = [f"run-1-{n:04d}" for n in range(10)]
+HOUR = 3600 * SECOND
+
+
+def begin(client: Client, **wanted: Any) -> str:
+    """A replay; its id."""
+    reply = send(client, "POST", "/api/replays", wanted)
+    assert reply.status == 201, reply
+    return str(reply.json["id"])
+
+
+def change(client: Client, id: str, **wanted: Any) -> Any:
+    reply = send(client, "POST", f"/api/replays/{id}", wanted)
+    assert reply.status == 200, reply
+    return reply.json
+
+
+def test_listeners_hear_what_is_replayed_as_they_hear_live_events(tmp_path: Path) -> None:
+    """Two over Server-Sent Events, one of them with a filter, one over WebSocket; from the first on, if it waits for them."""
+    an_archive(tmp_path, [*events_apart(10), *events_apart(3, run="other")])
+    with a_server(tmp_path) as serving:
+        client = Client(serving.port)
+        id = begin(client, run="run-1", speed="max", paused=True)
+        path = f"/api/replays/{id}/stream"
+        with (
+            SseEar(serving.url, path) as all_of_it,
+            SseEar(serving.url, f"{path}?filter=id%20LIKE%20'%2A3'") as some,
+            connect(serving.url.replace("http", "ws") + path) as socket,
+        ):
+            assert json.loads(socket.recv(timeout=60))["message"] == "connected"
+            until(lambda: bool(all_of_it.heard and some.heard))
+            assert client.get(f"/api/replays/{id}")["state"] == "paused"
+            change(client, id, paused=False)
+            until(lambda: all_of_it.ids == IDS and some.ids == ["run-1-0003"])
+            assert [json.loads(socket.recv(timeout=60))["event"]["id"] for _ in range(10)] == IDS
+            told = [one.json() for one in all_of_it.heard if one.event == "message"]
+            assert told == client.get("/api/events", run="run-1")["events"]
+            until(lambda: client.get(f"/api/replays/{id}")["state"] == "finished")
+            assert client.get(f"/api/replays/{id}")["given"] == 10
+            assert client.ask(f"/api/replays/{id}", method="DELETE").status == 204
+            until(lambda: not all_of_it.alive)
+            assert all_of_it.heard[-1].event == "closing"
+        assert client.get("/api/replays")["replays"] == []
+        assert client.ask(path).status == 404
+
+
+def test_it_is_stepped_moved_and_hurried(tmp_path: Path) -> None:
+    """Events an hour apart, in a moment."""
+    an_archive(tmp_path, events_apart(10, HOUR))
+    with a_server(tmp_path) as serving:
+        client = Client(serving.port)
+        id = begin(client, paused=True)
+        with SseEar(serving.url, f"/api/replays/{id}/stream") as ear:
+            until(lambda: bool(ear.heard))
+            change(client, id, step=2)
+            until(lambda: ear.ids == IDS[:2])
+            change(client, id, seek="2026-01-01T07:00:00Z", step=1)
+            until(lambda: ear.ids == [*IDS[:2], IDS[7]])
+            assert client.get(f"/api/replays/{id}")["at"] == "2026-01-01T07:00:00.000000000Z"
+            change(client, id, seek="start", speed="max", paused=False)
+            until(lambda: ear.ids[3:] == IDS)
+
+
+def test_a_checkpoint_survives_the_server(tmp_path: Path) -> None:
+    """The next server's replay of the same goes on behind what was given."""
+    an_archive(tmp_path, events_apart(10, HOUR))
+    with a_client(tmp_path) as client:
+        id = begin(client, paused=True, checkpoint="mine")
+        change(client, id, step=4)
+        until(lambda: client.get(f"/api/replays/{id}")["given"] == 4)
+    with a_server(tmp_path) as serving:
+        client = Client(serving.port)
+        id = begin(client, paused=True, checkpoint="mine", speed="max")
+        with SseEar(serving.url, f"/api/replays/{id}/stream") as ear:
+            until(lambda: bool(ear.heard))
+            change(client, id, paused=False)
+            until(lambda: ear.ids == IDS[4:])
+
+
+def test_it_goes_to_an_otlp_endpoint_as_well_for_who_may_administer(tmp_path: Path) -> None:
+    """A server must not be made to send anywhere by anybody."""
+    an_archive(tmp_path, events_apart(3))
+    with a_client(tmp_path, auth={"tokens": TOKENS}) as client, a_backend() as backend:
+        client.token = WRITER
+        assert send(client, "POST", "/api/replays", {"otlp": backend.http}).status == 403
+        client.token = ADMIN
+        id = begin(client, otlp=backend.http, speed="max")
+        until(lambda: client.get(f"/api/replays/{id}")["given"] == 3)
+        assert backend.kept
+
+
+def test_who_may_do_what(tmp_path: Path) -> None:
+    """Reading is listening; beginning takes the role write; changing is for its maker, and nobody hears what they may not see."""
+    an_archive(tmp_path, [*events_apart(2), an_event(id="audit", attributes={"whence.audit": True}, time=START + HOUR)])
+    with a_server(tmp_path, auth={"tokens": TOKENS}) as serving:
+        client = Client(serving.port, READER)
+        assert send(client, "POST", "/api/replays", {}).status == 403
+        client.token = ADMIN
+        id = begin(client, speed="max", paused=True)
+        with (
+            SseEar(serving.url, f"/api/replays/{id}/stream", token=READER) as rita,
+            SseEar(serving.url, f"/api/replays/{id}/stream", token=ADMIN) as ada,
+        ):
+            until(lambda: bool(rita.heard and ada.heard))
+            client.token = WRITER
+            assert send(client, "POST", f"/api/replays/{id}", {"paused": False}).status == 403
+            assert client.ask(f"/api/replays/{id}", method="DELETE").status == 403
+            client.token = ADMIN
+            change(client, id, paused=False)
+            until(lambda: ada.ids == [*IDS[:2], "audit"])
+            assert rita.ids == IDS[:2]
+        client.token = WRITER
+        mine = begin(client, speed="max")
+        until(lambda: client.get(f"/api/replays/{mine}")["state"] == "finished")
+        assert client.get(f"/api/replays/{mine}")["given"] == 2
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"speed": 5000},
+        {"speed": "fast"},
+        {"filter": "turn >"},
+        {"since": "soon"},
+        {"checkpoint": "a/b"},
+        {"otlp": "x"},
+        {"x": 1},
+    ],
+)
+def test_what_cannot_be_replayed_is_refused(tmp_path: Path, wanted: dict[str, Any]) -> None:
+    """With a problem; nothing is begun."""
+    an_archive(tmp_path, events_apart(1))
+    with a_client(tmp_path) as client:
+        assert 400 <= send(client, "POST", "/api/replays", wanted).status < 500
+        assert client.get("/api/replays")["replays"] == []
