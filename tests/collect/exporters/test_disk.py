@@ -45,11 +45,12 @@ def backend() -> Iterator[Backend]:
         yield found
 
 
-def a_kept_sender(endpoint: str, directory: Path, **queue: Any) -> Sender:
-    """A started exporter whose queue is under `directory`."""
+def a_kept_sender(endpoint: str, directory: Path, process: int = 0, processes: int = 1, **queue: Any) -> Sender:
+    """A started exporter, in one process of so many, whose queue is under `directory`."""
     storage = FileStorage(FileStorageSettings(directory=str(directory)), Host("s", Telemetry(), LOG, directory))
     extensions = {"file_storage": storage}
-    host = Host("otlp_http", Telemetry(), LOG, Path("exporter_otlp_http"), extensions)
+    folder = Path(f"exporter_otlp_http_p{process}" if process else "exporter_otlp_http")
+    host = Host("otlp_http", Telemetry(), LOG, folder, extensions, process=process, processes=processes)
     settings = {
         "endpoint": endpoint,
         "retry_on_failure": FAST,
@@ -106,6 +107,29 @@ def test_the_bound_counts_what_is_left_from_before(backend: Backend, tmp_path: P
     with pytest.raises(Refused):
         again.consume(some_logs("c"))
     stopped(again)
+
+
+def test_fewer_processes_send_what_more_of_them_had(
+    backend: Backend, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The queues of processes that are no more are taken over; those of processes that run are let be."""
+    for process in range(4):
+        sender = a_kept_sender(backend.http, tmp_path, process, 4)
+        sender.consume(some_logs(f"{process} a"))
+        sender.consume(some_logs(f"{process} b"))
+        stopped(sender, 5)
+    other = a_kept_sender(backend.http, tmp_path, 1, 2)
+    backend.always = Say()
+    caplog.set_level(logging.INFO)
+    first = a_kept_sender(backend.http, tmp_path, 0, 2)
+    wanted = sorted(f"{process} {name}" for process in range(4) for name in "ab")
+    backend.wait(lambda: sorted(backend.bodies()) == wanted)
+    stopped(first)
+    stopped(other)
+    assert caplog.text.count("took over 2 requests") == 2
+    assert not [path for path in queue_files(tmp_path) if path.stat().st_size and "_p" in path.parent.name[-3:]]
+    stopped(a_kept_sender(backend.http, tmp_path, 0, 1))
+    assert len(backend.bodies()) == 8
 
 
 def filled(directory: Path, *names: bytes) -> DiskStore:

@@ -98,9 +98,9 @@ class DiskStore:
             self._unclaim()
             raise StorageError(f"cannot use the queue in {self._folder}: {cause.strerror or cause}") from cause
 
-    def append(self, request: Request) -> Entry:
-        """On the device when it returns. Raises Refused, and then it is not there."""
-        mine = _Offer(request, self._now())
+    def append(self, request: Request, queued_at: int | None = None) -> Entry:
+        """On the device when it returns. Raises Refused, and then it is not there. `queued_at`: now, or when it first was."""
+        mine = _Offer(request, self._now() if queued_at is None else queued_at)
         with self._turn:
             if self._claim is None:
                 raise Refused("cannot queue the batch: the exporter is stopping; send it again", _RETRY)
@@ -197,7 +197,8 @@ class DiskStore:
                     request = offer.request
                     self._places[self._next] = place
                     self._segments[place.segment] = self._segments.get(place.segment, 0) + 1
-                    offer.entry = Entry(request.signal, request.items, len(request.data), number=self._next)
+                    length = len(request.data)
+                    offer.entry = Entry(request.signal, request.items, length, number=self._next, queued_at=offer.time)
                     self._next += 1
                 self._next += skipped
                 for offer in group:

@@ -40,7 +40,7 @@ class Entry:
     number: int = 0
     """Its number on disk."""
     queued_at: int = 0
-    """Nanoseconds since the epoch, where it was found on disk."""
+    """Nanoseconds since the epoch, where it is on disk."""
     born: float = 0.0
     """When it was queued, on the monotonic clock."""
     result: "Future[Receipt] | None" = None

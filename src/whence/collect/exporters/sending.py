@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Protocol
 from whence.collect.batch import ACCEPTED, Batch, Receipt
 from whence.collect.component import HEALTHY, Health, Host
 from whence.collect.exporters.disk import DiskStore
+from whence.collect.exporters.orphans import adopted
 from whence.collect.exporters.projecting import Projecting, Projections
 from whence.collect.exporters.queue import Entry, Queue, Request
 from whence.collect.exporters.retry import GivenUp, PartiallyRejected, Retry, Sent, Verdict, next_wait
@@ -156,8 +157,11 @@ class Sender:
         queue = self._terms.queue
         if not queue.storage:
             return Queue(queue)
-        store = DiskStore(self._host.folder(queue.storage), self._host.log, self._host.now)
+        folder = self._host.folder(queue.storage)
+        store = DiskStore(folder, self._host.log, self._host.now)
         found = store.open()
+        if not self._host.process:
+            found += adopted(store, folder, self._host.processes, self._host.log)
         for entry in found:
             # A queue that was filled before its machine knew the time must not be thrown away for it.
             age = self._host.now() - entry.queued_at if entry.queued_at > _NO_CLOCK else 0
