@@ -1,6 +1,7 @@
 """The receiver `filelog`: lines of text or JSON in files become log records."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -25,6 +26,7 @@ from whence.event.misfits import Misfit
 from whence.otlp.foreign import otlp_of
 from whence.otlp.from_eliot import from_eliot
 from whence.otlp.from_structlog import from_structlog
+from whence.otlp.value import faithful_items
 from whence.otlp.wire import Signal
 
 _FORMS: Final = {"structlog": from_structlog, "eliot": from_eliot}
@@ -89,6 +91,8 @@ class LogFiles:
         self._settings = settings
         self._host = host
         self._named = wanted(settings)
+        self._attributes, _ = faithful_items(settings.attributes)
+        self._resource, _ = faithful_items(settings.resource)
         self._raw = settings.encoding == "nop"
         self._tailing = Tailing(settings, host, taking)
         self._offering = Offering(outputs, host, settings.retry_on_failure, self._tailing.stopping)
@@ -106,7 +110,8 @@ class LogFiles:
         return self._tailing.health()
 
     def _take(self, part: Part) -> None:
-        made = [one for line in part.lines if (one := self._made(part, line)) is not None]
+        names = names_of(self._named, part.file)
+        made = [one for line in part.lines if (one := self._made(part, line, names(line))) is not None]
         if made:
             self._offer(part, made)
 
@@ -121,7 +126,7 @@ class LogFiles:
             else:
                 self._offering.skip(part.file.path, place_of(made[0].line.number, made[0].line.start), fault)
 
-    def _made(self, part: Part, line: Line) -> Made | None:
+    def _made(self, part: Part, line: Line, names: dict[str, Any]) -> Made | None:
         """The record of a line; None where there is none in it, or an operator drops it."""
         body = self._text(line.data)
         if not body:
@@ -131,14 +136,13 @@ class LogFiles:
             if line.cut
             else None
         )
-        names = names_of(self._named, part.file, line)
         if self._settings.format and not said:
             try:
                 return self._foreign(part, line, names)
             except DataError as fault:
                 said = str(fault)
         now = self._host.now()
-        entry = Entry(body, now, {**self._settings.attributes, **names}, dict(self._settings.resource))
+        entry = Entry(body, now, self._attributes | names, self._resource.copy())
         stays, trouble = through(self._settings.operators, entry, now)
         if said or trouble:
             self._offering.doubt(part.file.path, place_of(line.number, line.start), said or trouble or "")
@@ -153,7 +157,7 @@ class LogFiles:
             text = text.lstrip()
         return text if self._settings.preserve_trailing_whitespaces else text.rstrip()
 
-    def _foreign(self, part: Part, line: Line, names: Mapping[str, Any]) -> Made:
+    def _foreign(self, part: Part, line: Line, names: dict[str, Any]) -> Made:
         """The record of a line of another tool. Raises DataError."""
         try:
             fields = orjson.loads(line.data)
@@ -165,8 +169,8 @@ class LogFiles:
         (around,) = found["resourceLogs"]
         (scope,) = around["scopeLogs"]
         (record,) = scope["logRecords"]
-        record["attributes"] += pairs({**self._settings.attributes, **names})
-        resource = {"attributes": around["resource"]["attributes"] + pairs(self._settings.resource)}
+        record["attributes"] += pairs(self._attributes | names)
+        resource = {"attributes": around["resource"]["attributes"] + pairs(self._resource)}
         return Made(line, resource, scope["scope"], record)
 
 
@@ -193,6 +197,7 @@ def _runs(made: list[Made], of: Any) -> Iterator[tuple[dict[str, Any], list[Made
         yield of(run[0]), run
 
 
+@lru_cache(maxsize=1000)
 def _stem(path: str) -> str:
     """The file's name without the endings that say how it is written."""
     name = Path(path).name

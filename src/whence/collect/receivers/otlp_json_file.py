@@ -83,6 +83,7 @@ class OTLPFiles:
 
     def _requests(self, part: Part) -> Iterator[tuple[Signal, Line, bytes]]:
         """Each line as a request in protobuf: several of one signal are one when they are joined."""
+        names = names_of(self._named, part.file)
         for line in part.lines:
             if not line.data.strip():
                 continue
@@ -90,15 +91,15 @@ class OTLPFiles:
                 if line.cut:
                     raise DataError(f"it is longer than {self._settings.max_log_size} bytes: raise max_log_size")
                 for signal, data in requests_of(line.data):
-                    yield signal, line, self._with_names(part, line, signal, data)
+                    yield signal, line, self._with_names(names(line), signal, data)
             except DataError as fault:
                 self._offering.skip(part.file.path, place_of(line.number, line.start), fault)
 
-    def _with_names(self, part: Part, line: Line, signal: Signal, data: bytes) -> bytes:
-        if not self._named:
+    def _with_names(self, names: Mapping[str, Any], signal: Signal, data: bytes) -> bytes:
+        if not names:
             return data
         tree = wire.tree_of_protobuf(signal, data)
-        added_to(tree, signal, names_of(self._named, part.file, line))
+        added_to(tree, signal, names)
         return wire.protobuf_of_tree(signal, tree)
 
 

@@ -9,7 +9,7 @@ from whence.collect.receivers.files.lines import Line
 from whence.collect.receivers.files.look import Seen
 from whence.collect.receivers.files.settings import FileSettings
 from whence.collect.records.walk import METRIC_TYPES
-from whence.otlp.value import any_value
+from whence.otlp.value import any_value, faithful
 from whence.otlp.wire import Signal
 
 Namer = Callable[[Seen, Line], Any]
@@ -33,16 +33,32 @@ _NAMES: Final[Mapping[str, tuple[str, Namer]]] = {
     "include_file_record_offset": ("log.file.record_offset", lambda _, line: line.start),
 }
 
+_OF_LINES: Final = ("log.file.record_number", "log.file.record_offset")
+_NO_LINE: Final = Line(0, 0, b"", True)
+
 
 def wanted(settings: FileSettings) -> list[tuple[str, Namer]]:
     """The attributes that these settings ask for."""
     return [named for key, named in _NAMES.items() if getattr(settings, key)]
 
 
-def names_of(named: Sequence[tuple[str, Namer]], file: Seen, line: Line) -> dict[str, Any]:
-    """Their values for a line; what is not known is left out."""
-    found = {name: read(file, line) for name, read in named}
-    return {name: value for name, value in found.items() if value is not None}
+def names_of(named: Sequence[tuple[str, Namer]], file: Seen) -> Callable[[Line], dict[str, Any]]:
+    """Gives their values for a line of a file, as a map that is the asker's; what is not known is left out."""
+    of_lines = [(name, read) for name, read in named if name in _OF_LINES]
+    same = {
+        name: faithful(value)[0]
+        for name, read in named
+        if name not in _OF_LINES and (value := read(file, _NO_LINE)) is not None
+    }
+
+    def names(line: Line) -> dict[str, Any]:
+        found = same.copy()
+        for name, read in of_lines:
+            if (value := read(file, line)) is not None:
+                found[name] = value
+        return found
+
+    return names
 
 
 def added_to(tree: dict[str, Any], signal: Signal, values: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from whence.otlp.value import any_value
 
 MISSING: Final = object()
 _STEP: Final = re.compile(r"""\["([^"\]]+)"\]|\['([^'\]]+)'\]|(?:^|\.)([^.\[\]"']+)""")
+_INTS: Final = 1 << 63
 _ROOTS: Final = ("body", "attributes", "resource")
 
 
@@ -49,7 +50,7 @@ class Entry:
             "observedTimeUnixNano": str(self.observed),
             "severityNumber": self.severity,
             "severityText": self.severity_text,
-            "body": None if self.body is None else any_value(self.body),
+            "body": None if self.body is None else _value(self.body),
             "attributes": pairs(self.attributes),
             "flags": self.flags,
             "traceId": self.trace_id,
@@ -60,7 +61,19 @@ class Entry:
 
 def pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Attributes in OTLP's form."""
-    return [{"key": key, "value": any_value(value)} for key, value in values.items()]
+    return [{"key": key, "value": _value(value)} for key, value in values.items()]
+
+
+def _value(value: Any) -> dict[str, Any]:
+    """As `any_value`, in less time for what most values are. Texts are those of JSON and of decoding: UTF-8 holds them."""
+    kind = type(value)
+    if kind is str:
+        return {"stringValue": value}
+    if kind is bool:
+        return {"boolValue": value}
+    if kind is int and -_INTS <= value < _INTS:
+        return {"intValue": str(value)}
+    return any_value(value)
 
 
 class Path(NamedTuple):

@@ -3,6 +3,7 @@
 The law: pure. Source: pkg/stanza/docs/operators.
 """
 
+from functools import cached_property
 from typing import Any, Literal
 
 import orjson
@@ -13,6 +14,7 @@ from whence.collect.receivers.operators.conditions import Condition
 from whence.collect.receivers.operators.entry import MISSING, Dropped, Entry, Unfit
 from whence.collect.receivers.operators.operator import Operator
 from whence.event.misfits import Misfit
+from whence.otlp.value import faithful
 
 
 class Move(Operator):
@@ -60,7 +62,11 @@ class Add(Operator):
 
     def apply(self, entry: Entry, now: int) -> None:
         """Put it. Raises Unfit."""
-        self.field.put(entry, _own(self.value))
+        self.field.put(entry, _own(self._given))
+
+    @cached_property
+    def _given(self) -> Any:
+        return faithful(self.value)[0]
 
 
 class Remove(Operator):

@@ -38,6 +38,7 @@ _GO: Final = {
 _GO_PARTS: Final = re.compile(r"[.,][09]{1,9}(?!\d)|" + "|".join(sorted(map(re.escape, _GO), key=len, reverse=True)))
 _UNITS: Final = {"s": 9, "ms": 6, "us": 3, "ns": 0, "s.ms": 9, "s.us": 9, "s.ns": 9}
 _UTC: Final = ("Z", "UTC", "GMT")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WEEK: Final = timedelta(days=7)
 
 Reading = Callable[[Any, int], int]
@@ -109,20 +110,21 @@ def _of_text(value: Any, pattern: re.Pattern[str], zone: tzinfo | None, now: int
     found = pattern.fullmatch(value.strip())
     if found is None:
         raise Unfit(f"{value[:50]!r} is no time of the layout")
-    parts = {key: text.strip() for key, text in found.groupdict().items() if text is not None}
+    parts = {key: text for key, text in found.groupdict().items() if text is not None}
     fraction = int(parts.get("n", "").ljust(9, "0") or 0)
-    present = datetime.fromtimestamp(now // _SECOND, UTC)
+    present = _EPOCH if "Y" in parts or "y" in parts else datetime.fromtimestamp(now // _SECOND, UTC)
     try:
         moment = datetime(
             _year(parts, present), _month(parts), int(parts.get("d", 1)), _hour(parts), int(parts.get("M", 0)),
             int(parts.get("S", 0)), tzinfo=_zone(parts, zone),
         )  # fmt: skip
-        moment = (moment if moment.tzinfo else moment.astimezone()).astimezone(UTC)
-        if "Y" not in parts and "y" not in parts and moment - present > _WEEK:
+        moment = moment if moment.tzinfo else moment.astimezone()
+        if present is not _EPOCH and moment - present > _WEEK:
             moment = moment.replace(year=moment.year - 1)
+        since = moment - _EPOCH
     except (ValueError, OverflowError) as cause:
         raise Unfit(f"{value[:50]!r} is no time: {cause}") from None
-    return calendar.timegm(moment.timetuple()) * _SECOND + fraction
+    return (since.days * 86_400 + since.seconds) * _SECOND + fraction
 
 
 def _year(parts: dict[str, str], present: datetime) -> int:
