@@ -1,8 +1,8 @@
-"""`python -m benchmarks.forward`: how much OTLP the collector sends on, to another whence and to rotel, both throwing it away.
+"""`make bench-forward`: how much OTLP the collector sends on, to another whence and to rotel, both throwing it away.
 
 Every row is a collector between the load of `benchmarks.collect` and a backend, each a process of its own on the same cores. Its
 queue is short and makes senders wait, so that what is taken is what is sent on. CPU is that of the collector in the middle alone.
-`--seconds N` of each row, `--rotel FILE`.
+`python -m benchmarks.forward [--seconds N] [--rotel FILE]`.
 """
 
 import argparse
@@ -93,10 +93,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each row")
     parser.add_argument("--rotel", type=Path, default=_rotel(), help="the program rotel-agent")
+    parser.add_argument("--tiny", action="store_true", help="one row of each protocol: whether it still runs")
     given = parser.parse_args(arguments)
+    if given.tiny:
+        given.seconds, given.rotel = 0.5, None
     rows = []
     for by in ("http", "grpc"):
-        for name, make, between in _cases(by, given.rotel):
+        for name, make, between in _cases(by, given.rotel)[: 1 if given.tiny else None]:
             with make() as backend, between(backend) as server:
                 rows.append(measure(name, server, by, "traces", given.seconds))
     print(f"{datetime.now(UTC):%Y-%m-%d}, CPython {platform.python_version()}, {os.cpu_count()} cores")

@@ -26,9 +26,18 @@ QUERY_ROWS = {"To build": 3, "To ask": 18}
 
 COLLECT_ROWS = {"8 requests of 512": 2}
 
+FORWARD_ROWS = {"8 requests of 512": 2}
+
 
 @pytest.mark.parametrize(
-    ("bench", "rows"), [("record", ROWS), ("codec", CODEC_ROWS), ("query", QUERY_ROWS), ("collect", COLLECT_ROWS)]
+    ("bench", "rows"),
+    [
+        ("record", ROWS),
+        ("codec", CODEC_ROWS),
+        ("query", QUERY_ROWS),
+        ("collect", COLLECT_ROWS),
+        ("forward", FORWARD_ROWS),
+    ],
 )
 def test_a_tiny_bench_prints_every_section_and_every_row(bench: str, rows: dict[str, int]) -> None:
     """Nobody finds out on the day of a release that a peer's call has changed."""
