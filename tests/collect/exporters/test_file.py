@@ -1,5 +1,6 @@
 """The exporter `file`: what it acknowledged stands at its path as OTLP JSON lines, and nothing that stood there is gone."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from build_exporters import a_disk_that_freezes, a_host, a_small_disk, bodies, e
 from build_files import a_line, reading
 from whence.archive.reader import Archive
 from whence.collect.batch import Batch
+from whence.collect.exporters import file_appended
 from whence.collect.exporters.file import FileExporter, FileSettings, build
 from whence.collect.outcome import Refused
 from whence.collect.telemetry import Telemetry
@@ -180,6 +182,30 @@ def test_closed_files_have_the_collectors_names_and_are_removed_by_number(tmp_pa
     closed = sorted(file for file in tmp_path.glob("out-2*.json"))
     kept = [bodies(file.read_bytes())[0][0] for file in [*closed, path]]
     assert (len(closed), kept, earlier.exists(), other.exists()) == (2, ["2", "3", "4"], False, True)
+
+
+def test_after_a_failed_sync_a_file_is_left_as_it_is_and_a_new_one_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system has thrown away it does not tell again: the sender keeps its data, and sends it into another file."""
+    path = tmp_path / "out.json"
+    with running(path) as exporter:
+        exporter.consume(services("one"))
+        with monkeypatch.context() as broken:
+            broken.setattr(file_appended, "sync_file", fails)
+            with pytest.raises(Refused, match="input/output error"):
+                exporter.consume(services("two"))
+            assert "input/output error" in (exporter.health().reason or "")
+        assert is_taken(exporter, services("two"))
+        eventually(lambda: exporter.health().ok)
+    (aside,) = tmp_path.glob("out-*.json")
+    assert bodies(aside.read_bytes()) == ["one", "two"]
+    assert bodies(path.read_bytes()) == ["two"]
+
+
+def fails(fd: int) -> None:
+    """As a device does that is at its end."""
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_compressed_files_are_ordinary_zstd(tmp_path: Path) -> None:

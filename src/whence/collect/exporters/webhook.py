@@ -63,7 +63,8 @@ Question = Annotated[str, AfterValidator(checked(lambda text: asked(text, never)
 class WebhookSettings(HTTPClient):
     """The keys of `otlp_http`, and what is posted."""
 
-    endpoint: str
+    endpoint: Secret  # type: ignore[assignment]
+    """Where to. Whoever knows it can post, so it is shown nowhere."""
     filter: Question = ""
     """Which events, in whence's filter language; empty: all."""
     send: Send = "batch"
@@ -76,6 +77,11 @@ class WebhookSettings(HTTPClient):
     compression: Literal["gzip", "zstd", "zlib", "deflate", "none", ""] = "none"
     retry_on_failure: RetryOnFailure = RetryOnFailure.model_validate({})
     sending_queue: SendingQueue = SendingQueue.model_validate({})
+
+    @property
+    def url(self) -> str:
+        """The endpoint as it is."""
+        return self.endpoint.get_secret_value()
 
     @model_validator(mode="after")
     def _never_waits(self) -> "WebhookSettings":
@@ -108,7 +114,8 @@ class Poster:
         self._now = now
         self._keys = [key_of(secret.get_secret_value()) for secret in settings.secret]
         self._headers = headers_of(settings, "application/json")
-        self._connections = Connections(settings, settings.sending_queue.num_consumers, [settings.endpoint])
+        self._url = settings.url
+        self._connections = Connections(settings, settings.sending_queue.num_consumers, [self._url])
         self._closed = False
         self._begun: OrderedDict[bytes, Progress] = OrderedDict()
         self._lock = threading.Lock()
@@ -153,9 +160,9 @@ class Poster:
         settings, now = self._settings, self._now() // 1_000_000_000
         headers = self._headers | dict(self._auth.headers() if self._auth else {})
         try:
-            answer = self._connections.to(settings.endpoint).request(
+            answer = self._connections.to(self._url).request(
                 "POST",
-                settings.endpoint,
+                self._url,
                 body=compressed(delivery.body, settings.compression, settings.compression_params.level),
                 headers=headers | headers_for(delivery, self._keys, now),
                 timeout=urllib3.Timeout(total=timeout),
@@ -165,7 +172,7 @@ class Poster:
             )
             read_answer(answer, timeout)
         except (HTTPError, OSError) as trouble:
-            return Retry(f"cannot reach {host_of(settings.endpoint)}: {said_of(trouble)}")
+            return Retry(f"cannot reach {host_of(self._url)}: {said_of(trouble)}")
         except UnicodeError as trouble:
             return GivenUp(f"cannot write the headers: {trouble}; they must be Latin-1")
         return judge_answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, now)
@@ -236,7 +243,7 @@ def _matching(batch: Batch, origin: str, test: Matcher) -> Iterator[Event]:
 
 def build(settings: WebhookSettings, host: Host) -> Webhook:
     """The exporter; nothing is opened yet. Raises ConfigError."""
-    if not is_url(settings.endpoint):
+    if not is_url(settings.url):
         raise ConfigError(f"cannot post to the endpoint of {host.id}: an endpoint is such as https://host/path")
     return Webhook(settings, host)
 
