@@ -174,6 +174,29 @@ def test_stopping_says_what_is_left(collector: Collector) -> None:
     sender.join(30)
 
 
+def test_a_stop_waits_for_requests_whose_receiver_does_not(collector: Collector) -> None:
+    """What is inside gets through, and the exporter is there until it has."""
+    collector.start(LOGS_ONLY)
+    keep = collector.keep()
+    keep.gate.clear()
+    receipts: list[Receipt] = []
+    sender = threading.Thread(
+        target=lambda source: receipts.append(source.send(some_logs("one"))), args=(collector.source(),)
+    )
+    sender.start()
+    assert keep.entered.acquire(timeout=30)
+    left: list[list[str]] = []
+    stopping = threading.Thread(target=lambda: left.append(collector.service.stop(60)))
+    stopping.start()
+    _until(lambda: ("source", "stopped") in LIVES)
+    assert ("keep", "stopped") not in LIVES
+    keep.gate.set()
+    sender.join(30)
+    stopping.join(60)
+    assert (receipts, left) == ([Receipt()], [[]])
+    assert ("keep", "stopped") in LIVES
+
+
 def test_health_is_everybodys(collector: Collector) -> None:
     """Who is not well says why, and who cannot answer is not well."""
     assert not collector.service.health()["collector"].ok

@@ -143,6 +143,11 @@ class Gate:
             if not self.inside:
                 self._changed.notify_all()
 
+    def empty(self, seconds: float) -> bool:
+        """Wait until everybody is through; whether they are. Who comes meanwhile is let in."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self.inside, max(0.0, seconds))
+
     def close(self, seconds: float) -> bool:
         """Let nobody in, and wait until everybody is through; whether they are."""
         with self._changed:

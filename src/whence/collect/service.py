@@ -118,7 +118,12 @@ class Service:
             return []
         self._stopping = True
         end = time.monotonic() + timeout
-        left = self._stop_these(self._config, self._running, timeout)
+        receivers = {key: one for key, one in self._running.items() if key.role == "receiver"}
+        left = self._stop_these(self._config, receivers, timeout)
+        # A receiver may have stopped without waiting for what it had handed in: what is behind must still be there for that.
+        self._gate.empty(end - timeout * (1 - _FOR_RECEIVERS) - time.monotonic())
+        others = {key: one for key, one in self._running.items() if key not in receivers}
+        left += self._stop_these(self._config, others, max(0.0, end - time.monotonic()))
         for key, thread in self._retiring:
             thread.join(max(_GRACE, end - time.monotonic()))
             if thread.is_alive():
