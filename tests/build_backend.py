@@ -56,6 +56,13 @@ def retry_info(code: int, seconds: float) -> bytes:
     return bytes(Status(code=code, details=[packed]).SerializeToString())
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is what some tests are about."""
+
+
 class Backend:
     """Answers with what is left in `answers`, then with `always`. Ports stay the same between `open` and `shut`."""
 
@@ -70,8 +77,7 @@ class Backend:
         """Signal and uncompressed body of what it took."""
         self._changed = threading.Condition()
         self._ended = threading.Event()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = True
+        self._http = _Server(("127.0.0.1", 0), self._handler())
         self._pool = ThreadPoolExecutor(8)
         self._grpc = grpc.server(self._pool)
         for signal, service in SERVICES.items():

@@ -59,6 +59,7 @@ def delivered(load: Load, backend: Backend, collect: Collect) -> None:
         raise AssertionError(f"{len(lost)} of {len(load.taken)} missing\n{collect.log()[-3000:]}") from None
 
 
+@pytest.mark.timeout(1200 if TORTURE else 180)
 def test_every_event_is_delivered_through_all_of_it(tmp_path: Path, by: str, backend: Backend, proxy: Proxy) -> None:
     """Nothing that was acknowledged is lost, and nothing is given up, whatever the network does in between."""
     with a_collect(tmp_path, exporter(by, proxy)) as collect, Load(collect.http) as load:

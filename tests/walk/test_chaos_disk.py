@@ -13,7 +13,7 @@ from build_backend import Backend, a_backend
 from build_chaos import Load, Proxy, a_collect, a_proxy, missing
 from build_walk import TORTURE, until
 
-ROUNDS = 10 if TORTURE else 2
+ROUNDS = 8 if TORTURE else 2
 QUEUE = "storage: file_storage, queue_size: 1000000"
 RETRY = "retry_on_failure: {initial_interval: 20ms, max_interval: 200ms}, timeout: 1500ms"
 
@@ -69,6 +69,7 @@ def queue_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*.queue") if path.stat().st_size)
 
 
+@pytest.mark.timeout(1200 if TORTURE else 180)
 def test_what_was_acknowledged_in_an_outage_survives_kills(
     tmp_path: Path, by: str, backend: Backend, proxy: Proxy
 ) -> None:
