@@ -86,6 +86,9 @@ COMMANDS: Final = {
             "Show the configuration, merged and substituted, with secrets taken out.",
         ),
         Command("serve", "whence.cli.serve", "serve", "Serve the archive over HTTP."),
+        Command(
+            "up", "whence.cli.up", "up", "Take OTLP into an archive and serve it: collector and server in one process."
+        ),
         Command("doctor", "whence.cli.doctor", "doctor", "Check the installation, the settings and the archive."),
     )
 }

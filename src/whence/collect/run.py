@@ -39,6 +39,8 @@ class Options:
     state: Path
     processes: int = 1
     stop_seconds: float = 30.0
+    on_ready: Callable[[], None] = lambda: None
+    """Called once every component has started."""
 
 
 class Collector:
@@ -71,6 +73,7 @@ class Collector:
         self._body.start(config, root)
         _LOG.info("ready: %s", _described(config, self._options.processes))
         notify("READY=1")
+        self._options.on_ready()
         self._serve()
         return self._stop()
 
