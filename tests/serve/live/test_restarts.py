@@ -46,7 +46,7 @@ class Killed:
     def begin(self) -> None:
         """Start, and wait until it answers."""
         self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
-        until(self._answers)
+        until(self._answers, 150)
 
     def _answers(self) -> bool:
         with suppress(httpx.TransportError):
@@ -137,6 +137,7 @@ def over_polling(client: Client, most: int) -> None:
     client.take("place", answer["cursor"], None)
 
 
+@pytest.mark.timeout(600)
 def test_every_event_once_across_kills_of_both_ends_while_files_change(tmp_path: Path) -> None:
     """A client of each kind breaks off every few messages, the server is killed in the middle, two writers' files turn."""
     with a_killed_server(tmp_path / "archive") as server:
@@ -153,7 +154,7 @@ def test_every_event_once_across_kills_of_both_ends_while_files_change(tmp_path:
                 ]
                 for thread in writing:
                     thread.start()
-                until(lambda kill=kill: all(len(client.ids) > kill * COUNT * 2 // KILLS for client in clients))  # type: ignore[misc]
+                until(lambda kill=kill: all(len(client.ids) > kill * COUNT * 2 // KILLS for client in clients), 150)  # type: ignore[misc]
                 server.kill()
                 server.begin()
                 for thread in writing:
@@ -206,6 +207,7 @@ class Browser:
         return list(ids), str(place)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
 def test_a_browser_hears_every_event_once_across_kills_of_the_server_and_of_itself(tmp_path: Path) -> None:
     """EventSource comes back by itself with its last id; another browser goes on from the place the first had."""
@@ -221,7 +223,7 @@ def test_a_browser_hears_every_event_once_across_kills_of_the_server_and_of_itse
         write(writer, names[100:200])
         server.begin()
         write(writer, names[200:250])
-        until(lambda: len(first.heard()) >= 250)
+        until(lambda: len(first.heard()) >= 250, 150)
         ids, place = first.leave()
         write(writer, names[250:300])
         second = Browser(server.url, tmp_path / "two", place)
