@@ -17,10 +17,12 @@ from whence.event.flat import to_flat
 from whence.event.misfits import nearest
 from whence.event.model import Event
 from whence.export.flat_json import json_bytes
+from whence.filter.paths import paths_in
+from whence.filter.printer import path_text
 from whence.filter.selection import OPTIONS, OptionError, joined, parse_duration, selection
 from whence.filter.tree import Compare, Either, Filter, Path
 from whence.index.engine import Engine
-from whence.serve.access.caller import Caller, sees, shown_to, visible_to
+from whence.serve.access.caller import Caller, hidden_from, sees, shown_to, visible_to
 from whence.serve.gate import CALLER
 from whence.serve.problems import Refusal
 from whence.serve.served import Served
@@ -44,8 +46,16 @@ class Asking:
         return self.served.engine
 
     def visible(self, tree: Filter) -> Filter:
-        """What is asked for, of what the caller may see."""
+        """What is asked for, of what the caller may see. Raises Refusal where it asks about what is hidden from them."""
+        self.allows(paths_in(tree))
         return visible_to(self.caller, tree)
+
+    def allows(self, paths: Iterable[Path]) -> None:
+        """Raises Refusal where the values at one of these paths are hidden from the caller."""
+        hidden = hidden_from(self.caller, paths)
+        if hidden is not None:
+            said = f"cannot ask about {path_text(hidden)} as {self.caller.name!r}: it is hidden from the role {self.caller.role}"
+            raise Refusal(403, f"{said}; ask without it")
 
     def may_see(self, event: Event) -> bool:
         """Whether the caller may see an event that was not found by `visible`."""

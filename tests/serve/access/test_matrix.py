@@ -41,7 +41,7 @@ ASKED = {
     "GET /api/events": Asked(),
     "GET /api/events/{id}": Asked(),
     "GET /api/causality/{id}": Asked(),
-    "GET /api/query": Asked(query="q=%7C+count+by+type,run,agent,description,payload.password"),
+    "GET /api/query": Asked(query="q=%7C+count+by+type,run,agent,description,payload.text"),
     **{f"GET {base}": Asked() for base in ("/api/runs", "/simulations")},
     **{
         f"GET {base}/{{run}}{rest}": Asked()
@@ -300,3 +300,24 @@ def test_audit_events_are_for_those_who_may_see_them(client: Client, token: str,
     assert bool(one.get("/api/events", type="audit.*")["events"]) is sees
     assert one.ask("/api/events/H-3").status == (200 if sees else 404)
     assert one.get("/api/query", q="type LIKE 'audit.*' | count")["rows"] == ([[1]] if sees else [[0]])
+
+
+ABOUT_HIDDEN = [
+    ("/api/events", {"filter": "payload.password STARTSWITH 's'"}),
+    ("/api/events", {"filter": "NOT payload.password = 'x'"}),
+    ("/api/events", {"filter": "CAUSED_BY (EXISTS attributes.password)"}),
+    ("/api/poll", {"filter": "payload.user.password IN ('x', 'y')"}),
+    ("/api/query", {"q": "payload.password CONTAINS 's' | count"}),
+    ("/api/query", {"q": "| sort payload.password"}),
+    ("/api/query", {"q": "| count by payload.password"}),
+    ("/api/query", {"q": "| top 3 payload.password"}),
+]
+
+
+@pytest.mark.parametrize(("path", "asked"), ABOUT_HIDDEN)
+def test_what_a_mask_hides_by_its_key_cannot_be_asked_about(client: Client, path: str, asked: dict[str, str]) -> None:
+    """Nor guessed, sorted or counted by; whoever has no mask may."""
+    answered = Client(client.port, READER).ask(path, **asked)
+    assert answered.status == 403
+    assert "password" in answered.json["detail"]
+    assert Client(client.port, ADMIN).ask(path, **asked).status == 200

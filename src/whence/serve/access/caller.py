@@ -3,6 +3,7 @@
 The law: pure. Every door puts `visible_to` around what it asks the engine, and `shown_to` around what it gives out.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,6 +63,11 @@ ANYBODY: Final = Caller("anybody", "admin", audit=True)
 def wall_of(caller: Caller) -> Filter:
     """The filter of all that a caller may see."""
     return joined([caller.visible, EVERYTHING if caller.audit else NO_AUDIT])
+
+
+def hidden_from(caller: Caller, paths: Iterable[Path]) -> Path | None:
+    """The first of these paths whose values the caller's mask hides by key: who could ask about them could guess them."""
+    return None if caller.mask is None else next(filter(caller.mask.hides_path, paths), None)
 
 
 def visible_to(caller: Caller, tree: Filter) -> Filter:

@@ -14,6 +14,7 @@ from whence.collect.processors.redaction import RedactionSettings
 from whence.collect.records.patterns import pattern
 from whence.collect.records.plain import as_string
 from whence.event.model import Event
+from whence.filter.tree import Path
 
 _TEXTS: Final = (
     "type", "source", "run", "agent", "task", "stage", "status", "correlation", "description",
@@ -63,6 +64,17 @@ class Mask:
         return not self._is_ignored(key) and (
             self._is_blocked(key) or (self._only is not None and key not in self._only)
         )
+
+    def hides_path(self, path: Path) -> bool:
+        """Whether what a filter finds at a path is hidden: by any key of it, or as an attribute that is not shown at all."""
+        if (
+            path.keys
+            and self._only is not None
+            and path.keys[0] not in self._only
+            and not self._is_ignored(path.keys[0])
+        ):
+            return True
+        return any(self._is_blocked(key) and not self._is_ignored(key) for key in path.keys)
 
     def _fields(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Attributes, or what is like them: keys that are not allowed go, blocked ones are hidden, the rest is looked at."""

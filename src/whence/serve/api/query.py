@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from whence.filter.parse import parse_query
+from whence.filter.paths import paths_of
 from whence.filter.tree import Head
 from whence.index.rows import Rows, cell
 from whence.serve.access.caller import Caller
@@ -32,6 +33,7 @@ def query(
     if limit > most:
         raise Refusal(422, f"cannot give {limit:,} rows at once: at most {most:,}; add `| head {most}`")
     asked = parse_query(q, now=here.served.clock())
+    here.allows(paths_of(asked))
     tree = here.visible(asked.filter)
     if not asked.pipes:
         found = here.engine.events(here.engine.where(tree), limit=limit + 1, timeout=left)

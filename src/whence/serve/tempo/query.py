@@ -14,10 +14,11 @@ from starlette.responses import Response
 from whence.errors import WhenceError
 from whence.event import names
 from whence.event.ids import span_id_of
+from whence.filter.paths import paths_in
 from whence.filter.selection import joined
 from whence.filter.tree import Compare, Everything, Filter, Path
 from whence.otlp.project import projected_span_id
-from whence.serve.access.caller import Caller
+from whence.serve.access.caller import Caller, hidden_from
 from whence.serve.door import Here, answer
 from whence.serve.jaeger.asked import MOST, BadQuery
 from whence.serve.jaeger.forms import PLAIN, Route, store_here
@@ -26,7 +27,7 @@ from whence.serve.jaeger.traces import Row, Summary, TraceStore
 from whence.serve.jaeger.whole import Trace, protobuf_of
 from whence.serve.jaeger.words import ns_of, trace_of, whole_of
 from whence.serve.tempo.tags import tags, values
-from whence.serve.tempo.traceql import INTRINSICS, SCOPES, filter_of, keys_in
+from whence.serve.tempo.traceql import INTRINSICS, SCOPES, filter_of
 
 router = APIRouter(prefix="/tempo/api", include_in_schema=False)
 PROTOBUF: Final = "application/protobuf"
@@ -127,7 +128,7 @@ def search(request: Request, here: Here) -> Response:
 
 
 def _asks_for_hidden(caller: Caller, tree: Filter) -> bool:
-    return caller.mask is not None and any(map(caller.mask.hides, keys_in(tree)))
+    return hidden_from(caller, paths_in(tree)) is not None
 
 
 def _window(request: Request) -> Filter:

@@ -4,7 +4,6 @@ The law: pure. What is not known here is an Unsupported that names it. Source: T
 """
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Any, Final, cast
@@ -71,18 +70,6 @@ def filter_of(text: str) -> Filter:
 def _parser() -> Lark:
     text = (resources.files("whence.serve.tempo") / "grammar.lark").read_text(encoding="utf-8")
     return Lark(text, parser="lalr", maybe_placeholders=True)
-
-
-def keys_in(tree: Filter) -> Iterator[str]:
-    """The keys of attributes that a filter asks for."""
-    match tree:
-        case Both(parts) | Either(parts):
-            for part in parts:
-                yield from keys_in(part)
-        case Negation(part):
-            yield from keys_in(part)
-        case Compare(path) | Exists(path) | Matches(path):
-            yield from path.keys[-1:]
 
 
 def paths_of(field: str) -> list[Path]:
