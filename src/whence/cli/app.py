@@ -34,6 +34,7 @@ EXTRAS: Final = {
     "google": "collect",
     "bcrypt": "collect",
     "grpc": "collect",
+    "urllib3": "collect",
     "fastapi": "serve",
     "starlette": "serve",
     "uvicorn": "serve",

@@ -52,6 +52,7 @@ COMMANDS: Final = {
         Command("last", "whence.cli.last", "last", "Show how a run ended and what was still open."),
         Command("tail", "whence.cli.tail", "tail", "Show events as they are recorded."),
         Command("replay", "whence.cli.replay", "replay", "Give events again at a pace, or send them as OTLP."),
+        Command("push", "whence.cli.push", "push", "Send the archive, or what is chosen of it, to any OTLP backend."),
         Command("verify", "whence.cli.upkeep", "verify", "Check every file of the archive."),
         Command("seal", "whence.cli.upkeep", "seal", "Recover what dead processes left, seal and compress."),
         Command("retain", "whence.cli.retain", "retain", "Remove files whose time is over, as a plan says."),

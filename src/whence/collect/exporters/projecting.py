@@ -24,7 +24,7 @@ class Projecting:
     def __init__(self, kind: Literal["instants", "events"]) -> None:
         self._also_in_spans = kind == "events"
         self._lock = threading.Lock()
-        self._ties = _Ties()
+        self._ties = KnownTies()
 
     def __call__(self, batch: Batch) -> Batch | None:
         """Spans in place of log records; None where there is nothing to show. Other signals as they are. Raises DataError."""
@@ -38,7 +38,7 @@ class Projecting:
         return Batch("traces", tree=traces, transport=batch.transport) if traces else None
 
 
-class _Ties(OrderedDict[str, tuple[str, str]]):
+class KnownTies(OrderedDict[str, tuple[str, str]]):
     """The newest so many."""
 
     def __setitem__(self, key: str, value: tuple[str, str]) -> None:
