@@ -32,8 +32,12 @@ class ServeExtension:
             self._log.error("answers under way were left unfinished")
 
     def health(self) -> Health:
-        """Whether it answers."""
-        return HEALTHY if self._serving.alive else Health(False, "the server does not answer any more; see the log")
+        """Whether it answers, and its webhooks take what they are posted."""
+        if not self._serving.alive:
+            return Health(False, "the server does not answer any more; see the log")
+        works = self._serving.served.works if self._serving.served else {}
+        trouble = next((f"{name}: {said}" for name, one in works.items() if (said := one())), None)
+        return Health(False, trouble) if trouble else HEALTHY
 
 
 PLUG = Plug(ServeSettings, ServeExtension, outside=True)

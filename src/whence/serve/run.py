@@ -25,6 +25,7 @@ from whence.serve.app import make_app
 from whence.serve.mirror import start_mirror
 from whence.serve.served import Served
 from whence.serve.settings import ServeSettings
+from whence.serve.webhooks import start_webhooks
 
 _LOG: Final = logging.getLogger("whence.serve")
 _START: Final = 30.0
@@ -86,6 +87,7 @@ class Serving:
             self._server = uvicorn.Server(config)
             self._begin(self._server, sockets)
             start_mirror(served, settings)
+            start_webhooks(served, settings)
             for name in BESIDE:
                 if door := import_module(name).start(served, settings, access):
                     self.beside.append(door)

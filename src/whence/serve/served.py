@@ -30,6 +30,8 @@ class Served:
         """What comes, for whoever subscribes."""
         self.replays = Replays(self.directory, self.engine, clock)
         """What of it is being given again."""
+        self.works: dict[str, Callable[[], str | None]] = {}
+        """What works beside the doors, by name: says why it does not, if so."""
         self.closing: list[Callable[[], None]] = [self.feed.close, self.replays.close]
         """What is called, the last one first, when serving ends."""
 

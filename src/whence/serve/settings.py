@@ -7,8 +7,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from whence.collect.exporters.http_client import is_url
+from whence.collect.exporters.webhook import PostSettings
 from whence.collect.processors.redaction import RedactionSettings
-from whence.collect.settings import Cors, Duration, Secret, Settings, TLSServer
+from whence.collect.settings import Cors, Duration, RetryOnFailure, Secret, Settings, TLSServer
 from whence.errors import DataError, FilterError
 from whence.event.flat import parse_time
 from whence.event.misfits import Misfit
@@ -18,6 +20,8 @@ from whence.filter.parse import parse
 Role = Literal["read", "write", "admin"]
 SHORTEST_TOKEN: Final = 16
 """Characters of a token: fewer can be guessed."""
+
+WEBHOOK_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
 
 
 def as_wall(text: str) -> str:
@@ -98,6 +102,26 @@ class StreamSettings(Settings):
     )
 
 
+class WebhookSettings(PostSettings):
+    """Events posted as they come: the keys of the exporter `webhook`, but for its queue, which here is the archive itself."""
+
+    role: Role = Field(default="admin", description="as whom it sees events: what `masks` hides from that role")
+
+    @model_validator(mode="after")
+    def _can_be_posted(self) -> "WebhookSettings":
+        if not is_url(self.url):
+            raise Misfit("an endpoint such as https://host/path")
+        if self.auth is not None:
+            raise Misfit("no `auth`, which names an extension of a collector: give `headers`")
+        return self
+
+    @property
+    def retry(self) -> RetryOnFailure:
+        """When it is tried again: for ever, unless there is a bound."""
+        bounded = "max_elapsed_time" in self.retry_on_failure.model_fields_set
+        return self.retry_on_failure if bounded else self.retry_on_failure.model_copy(update={"max_elapsed_time": 0.0})
+
+
 class JaegerSettings(Settings):
     """What a stock Jaeger reads the archive by."""
 
@@ -126,6 +150,9 @@ class ServeSettings(Settings):
     stop_timeout: Duration = Field(default=10.0, description="how long answers under way may take once it is to stop")
     most_events: int = Field(default=10_000, ge=1, description="the greatest `limit`")
     console: bool = Field(default=False, description="show each new event as a log line tagged `[events]`")
+    webhooks: dict[Annotated[str, Field(pattern=WEBHOOK_NAME)], WebhookSettings] = Field(
+        default={}, description="by name, where events are posted as they come"
+    )
     stream: StreamSettings = StreamSettings()
     jaeger: JaegerSettings = JaegerSettings()
 

@@ -60,8 +60,8 @@ def _usable(secret: Secret) -> Secret:
 Question = Annotated[str, AfterValidator(checked(lambda text: asked(text, never)))]
 
 
-class WebhookSettings(HTTPClient):
-    """The keys of `otlp_http`, and what is posted."""
+class PostSettings(HTTPClient):
+    """How to reach a webhook, and what is posted to it."""
 
     endpoint: Secret  # type: ignore[assignment]
     """Where to. Whoever knows it can post, so it is shown nowhere."""
@@ -76,12 +76,17 @@ class WebhookSettings(HTTPClient):
     """What requests are signed with: one, or several while it is being changed."""
     compression: Literal["gzip", "zstd", "zlib", "deflate", "none", ""] = "none"
     retry_on_failure: RetryOnFailure = RetryOnFailure.model_validate({})
-    sending_queue: SendingQueue = SendingQueue.model_validate({})
 
     @property
     def url(self) -> str:
         """The endpoint as it is."""
         return self.endpoint.get_secret_value()
+
+
+class WebhookSettings(PostSettings):
+    """The keys of `otlp_http`, and what is posted."""
+
+    sending_queue: SendingQueue = SendingQueue.model_validate({})
 
     @model_validator(mode="after")
     def _never_waits(self) -> "WebhookSettings":
@@ -108,14 +113,17 @@ class Progress:
 class Poster:
     """Posts to one webhook. Thread-safe."""
 
-    def __init__(self, settings: WebhookSettings, auth: ClientAuth | None, now: Callable[[], int]) -> None:
+    def __init__(
+        self, settings: PostSettings, auth: ClientAuth | None, now: Callable[[], int], at_once: int = 1
+    ) -> None:
+        """`now`: nanoseconds since the epoch. `at_once`: requests that are sent at the same time. Raises ConfigError."""
         self._settings = settings
         self._auth = auth
         self._now = now
         self._keys = [key_of(secret.get_secret_value()) for secret in settings.secret]
         self._headers = headers_of(settings, "application/json")
         self._url = settings.url
-        self._connections = Connections(settings, settings.sending_queue.num_consumers, [self._url])
+        self._connections = Connections(settings, at_once, [self._url])
         self._closed = False
         self._begun: OrderedDict[bytes, Progress] = OrderedDict()
         self._lock = threading.Lock()
@@ -197,7 +205,10 @@ class Webhook:
         self._host = host
         self._matcher = asked(settings.filter, host.now)
         terms = terms_of(settings.timeout or 30.0, settings.retry_on_failure, settings.sending_queue)
-        self._sender = Sender(terms, host, lambda: Poster(settings, client_auth(host, settings.auth), host.now))
+        at_once = settings.sending_queue.num_consumers
+        self._sender = Sender(
+            terms, host, lambda: Poster(settings, client_auth(host, settings.auth), host.now, at_once)
+        )
         self._dropping: str | None = None
         self._quiet_until = 0.0
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from whence.serve.door import Strict
 from whence.serve.problems import RESPONSES
+from whence.serve.served import Served
 from whence.version import VERSION
 
 router = APIRouter(dependencies=[Strict], responses=RESPONSES, tags=["server"])
@@ -18,10 +19,17 @@ class Health(BaseModel):
 
     status: Literal["ok", "waiting"] = Field(description="`waiting`: the archive is still to come")
     version: str
+    works: dict[str, Literal["ok", "failing"]] = Field(
+        default={},
+        description="what works beside: each webhook, and whether it takes what it is posted; the log says why not",
+    )
 
 
-@router.get("/health", summary="Whether the server answers")
+@router.get("/health", summary="Whether the server answers", response_model_exclude_defaults=True)
 def health(request: Request) -> Health:
-    """Whether it answers, and whether its archive is there."""
-    there = request.app.state.served.directory.exists()
-    return Health(status="ok" if there else "waiting", version=VERSION)
+    """Whether it answers, whether its archive is there, and whether webhooks take what they are posted."""
+    served: Served = request.app.state.served
+    works: dict[str, Literal["ok", "failing"]] = {
+        name: "failing" if trouble() else "ok" for name, trouble in served.works.items()
+    }
+    return Health(status="ok" if served.directory.exists() else "waiting", version=VERSION, works=works)
