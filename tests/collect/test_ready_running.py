@@ -13,6 +13,7 @@ from build_backend import a_pair
 from build_clients import COUNT, Server, a_process, arrived_complete, records_of, send, whence_collector
 from build_lines import WHENCE, free_port
 from build_walk import PROGRAMS, environment, until, whence_cli
+from whence.otlp.shown import is_projection
 
 READY = Path(__file__).parents[2] / "collector-config"
 
@@ -71,8 +72,8 @@ def test_archive_only_archives(tmp_path: Path) -> None:
     arrived_complete(server.archive, "only", spans)
 
 
-def test_archive_and_jaeger_sends_spans_on(tmp_path: Path) -> None:
-    """All of it is in the archive, and the traces where Jaeger would be."""
+def test_archive_and_jaeger_sends_spans_and_events_on(tmp_path: Path) -> None:
+    """All of it is in the archive; where Jaeger would be, the traces, and as spans the events that happened in none."""
     with whence_collector(tmp_path / "jaeger") as jaeger:
         sets = {
             "exporters::whence::directory": tmp_path / "here" / "archive",
@@ -80,10 +81,13 @@ def test_archive_and_jaeger_sends_spans_on(tmp_path: Path) -> None:
         }
         with ready(tmp_path / "here", "archive-and-jaeger.yaml", sets, JAEGER=f"127.0.0.1:{jaeger.grpc}") as server:
             spans = a_client(server, "both")
-            until(lambda: len(records_of(jaeger.archive, "both")["spans"]) >= COUNT, 60)
+            until(lambda: len(records_of(jaeger.archive, "both")["spans"]) >= 2 * COUNT, 60)
     arrived_complete(server.archive, "both", spans)
     there = records_of(jaeger.archive, "both")
-    assert sorted(span["spanId"] for span in there["spans"]) == sorted(spans) and not there["metrics"]
+    shown = [span for span in there["spans"] if is_projection(span["attributes"])]
+    assert sorted(span["spanId"] for span in there["spans"] if span not in shown) == sorted(spans)
+    assert [span["name"] for span in shown] == ["step.taken"] * COUNT
+    assert not there["metrics"] and not there["logRecords"]
 
 
 def test_the_edge_forwards_later(tmp_path: Path) -> None:
