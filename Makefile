@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check check-native bench bench-codec bench-collect bench-forward bench-query torture fuzz lock clean help
+.PHONY: demo test check check-native bench bench-codec bench-collect bench-forward bench-query bench-serve torture fuzz lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -65,6 +65,9 @@ bench-collect: $(VENV)/.dev  ## print how much OTLP the collector takes, beside 
 
 bench-forward: $(VENV)/.dev  ## print how much OTLP the collector sends on, beside rotel where it is installed
 	@$(BIN)/python -m benchmarks.forward
+
+bench-serve: $(VENV)/.dev  ## print how fast a served archive of 1M events answers, and how many hear how much as it comes
+	@$(BIN)/python -m benchmarks.serve
 
 torture: $(VENV)/.dev  ## the long versions of the fault tests
 	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto tests/walk tests/archive tests/otlp tests/collect/receivers tests/collect/test_collect_kills.py

@@ -28,6 +28,8 @@ COLLECT_ROWS = {"8 requests of 512": 2}
 
 FORWARD_ROWS = {"8 requests of 512": 2}
 
+SERVE_ROWS = {"The API": 16, "What Jaeger and Grafana ask": 19, "Live streams": 1}
+
 
 @pytest.mark.parametrize(
     ("bench", "rows"),
@@ -37,6 +39,7 @@ FORWARD_ROWS = {"8 requests of 512": 2}
         ("query", QUERY_ROWS),
         ("collect", COLLECT_ROWS),
         ("forward", FORWARD_ROWS),
+        ("serve", SERVE_ROWS),
     ],
 )
 def test_a_tiny_bench_prints_every_section_and_every_row(bench: str, rows: dict[str, int]) -> None:
