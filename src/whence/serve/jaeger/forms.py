@@ -15,6 +15,7 @@ from starlette.responses import Response
 from whence.errors import WhenceError
 from whence.serve.door import JSON, Here
 from whence.serve.jaeger.asked import BadQuery
+from whence.serve.jaeger.limit import answered_within
 from whence.serve.jaeger.store import store_of
 from whence.serve.jaeger.traces import TraceStore
 
@@ -46,7 +47,8 @@ def answering(refused: Callable[[int, str], Any]) -> Callable[[Route], Route]:
         @wraps(route)
         def answered(request: Request, here: Here) -> Response:
             try:
-                return route(request, here)
+                with answered_within(here.settings.request_timeout, here.began):
+                    return route(request, here)
             except Exception as fault:  # noqa: BLE001 - every fault has a status
                 status, said = _told(request, fault)
                 return Response(orjson.dumps(refused(status, said)) + b"\n", status, None, PLAIN)
@@ -61,6 +63,8 @@ def _told(request: Request, fault: Exception) -> tuple[int, str]:
         return 404, str(fault)
     if isinstance(fault, BadQuery):
         return 400, str(fault)
+    if isinstance(fault, TimeoutError):
+        return 503, f"cannot answer in time: {fault}"
     if isinstance(fault, WhenceError):
         return 503 if fault.retryable else 500, str(fault)
     _LOG.error("cannot answer %s", request.url.path, exc_info=fault)

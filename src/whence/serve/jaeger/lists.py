@@ -21,6 +21,7 @@ from whence.index.engine import Engine
 from whence.index.scan import Blocks, Where, columns_in
 from whence.index.store import open_scanner, table_of
 from whence.serve.access.caller import Caller, visible_to
+from whence.serve.jaeger.limit import in_time
 from whence.serve.jaeger.search import IS_LOG_EVENT, IS_SPAN, SPAN_KINDS
 from whence.serve.jaeger.service import service_in
 
@@ -194,6 +195,7 @@ class Lists:
 
 def _some(chosen: Numbers) -> Iterator[Numbers]:
     for at in range(0, len(chosen), _AT_ONCE):
+        in_time()
         yield chosen[at : at + _AT_ONCE]
 
 

@@ -26,6 +26,7 @@ from whence.serve.jaeger.asked import (
     search_of,
     summaries_message,
 )
+from whence.serve.jaeger.limit import answered_within
 from whence.serve.jaeger.proto import STORAGE, HealthCheckRequest, HealthCheckResponse
 from whence.serve.jaeger.store import store_of
 from whence.serve.jaeger.traces import Summary, TraceStore
@@ -117,7 +118,8 @@ class RemoteStorage:
         def answered(asked: Any, context: grpc.ServicerContext) -> Any:
             caller = self._caller(context)
             try:
-                return answer(caller, asked, context)
+                with answered_within(self._seconds(context)):
+                    return answer(caller, asked, context)
             except Exception as fault:  # noqa: BLE001 - every fault has a status
                 _fail(fault, context)
 
@@ -131,14 +133,21 @@ class RemoteStorage:
         def answered(asked: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             caller = self._caller(context)
             try:
-                for part in answer(caller, asked, context):
-                    yield part
-                    if not context.is_active():
-                        return
+                with answered_within(self._seconds(context)):
+                    for part in answer(caller, asked, context):
+                        yield part
+                        if not context.is_active():
+                            return
             except Exception as fault:  # noqa: BLE001 - every fault has a status
                 _fail(fault, context)
 
         return grpc.unary_stream_rpc_method_handler(answered, STORAGE[request].FromString, serializer)
+
+    def _seconds(self, context: grpc.ServicerContext) -> float:
+        """How long an answer may take: what the server allows, and what the call has left."""
+        left: float | None = context.time_remaining()
+        most = self._settings.request_timeout
+        return most if left is None else min(most, left)
 
     def _caller(self, context: grpc.ServicerContext) -> Caller:
         given = {str(name): value for name, value in context.invocation_metadata()}
@@ -213,6 +222,8 @@ def _fail(fault: Exception, context: grpc.ServicerContext) -> None:
         return
     if isinstance(fault, BadQuery):
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(fault))
+    if isinstance(fault, TimeoutError):
+        context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"cannot answer in time: {fault}")
     if isinstance(fault, WhenceError):
         context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(fault))
     _LOG.error("cannot answer Jaeger: %r", fault, exc_info=fault)

@@ -19,6 +19,7 @@ from whence.index.store import open_scanner
 from whence.otlp.shown import tie_of, trace_of_run
 from whence.otlp.value import plain_attributes
 from whence.serve.access.caller import EVERYTHING, Caller, sees, visible_to
+from whence.serve.jaeger.limit import in_time
 from whence.serve.jaeger.lists import Lists
 from whence.serve.jaeger.masks import masking
 from whence.serve.jaeger.search import (
@@ -172,6 +173,7 @@ class TraceStore:
         found: dict[str, list[Row]] = {trace: [] for trace in traces}
         shown = Either((IS_SPAN, IS_LOG_EVENT)) if spans else Either((IS_SPAN, SPAN_EVENTS, IS_LOG_EVENT))
         for at in range(0, len(traces), _AT_ONCE):
+            in_time()
             some = list(traces[at : at + _AT_ONCE])
             for row in self._rows(caller, joined([of_traces(some), shown, of])):
                 found[row.trace_id or ""].append(row)
@@ -245,6 +247,7 @@ class TraceStore:
         wanted = list(dict.fromkeys(traces))
         for at in range(0, len(wanted), _TOGETHER):
             for trace, rows in self.rows(caller, wanted[at : at + _TOGETHER]).items():
+                in_time()
                 if rows:
                     made = assemble(trace, self._parts(caller, rows), lines, masked)
                     if len(made):
@@ -289,6 +292,7 @@ class _Fits:
     def __call__(self, pairs: Sequence[Pair]) -> list[str]:
         found = []
         for at in range(0, len(pairs), _AT_ONCE):
+            in_time()
             some = pairs[at : at + _AT_ONCE]
             spans = self._store.engine.load(span_id_of(*pair) for pair in some)
             events = self._events(some)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from whence.index.scan import Blocks, Where, matching
 from whence.otlp.shown import trace_of_run
+from whence.serve.jaeger.limit import in_time
 
 Numbers = Any
 """A numpy array of one dimension."""
@@ -62,6 +63,7 @@ class Walk:
         session = scanner.cursor()
         at, step = 0, _FIRST
         while at < len(left):
+            in_time()
             chosen = left[at : at + step]
             at, step = at + len(chosen), min(step * 2, _MOST)
             if (some := chosen[direct[chosen]]).size:
@@ -102,6 +104,7 @@ class Walk:
         found = sorted(newest(table, ["trace_id", "span_id"]), key=lambda row: -row[2])
         waiting = [(trace, span, time) for trace, span, time in found if (trace, span) not in self._none]
         while waiting:
+            in_time()
             some = [row for row in waiting if row[0] not in self.traces][:_VERIFIED]
             if not some:
                 break

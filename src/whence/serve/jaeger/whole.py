@@ -17,6 +17,7 @@ from whence.event.model import Event
 from whence.otlp.parse import parse_line
 from whence.otlp.shown import Around, Json, around_of, event_on_span, is_projection, span_of_event, tree_of
 from whence.otlp.to_protobuf import protobuf_of_tree
+from whence.serve.jaeger.limit import in_time
 
 Where = tuple[str, int]
 """A line: its segment's stem, and its offset."""
@@ -112,6 +113,7 @@ class Lines:
         stream: Iterator[Any] | None = None
         at: tuple[str, int] = ("", 0)
         for place in wanted:
+            in_time()
             if (kept := self._kept.get(place)) is not None:
                 self._kept.move_to_end(place)
                 yield kept

@@ -22,6 +22,7 @@ from whence.serve.access.caller import Caller, hidden_from
 from whence.serve.door import Here, answer
 from whence.serve.jaeger.asked import MOST, BadQuery
 from whence.serve.jaeger.forms import PLAIN, Route, store_here
+from whence.serve.jaeger.limit import answered_within
 from whence.serve.jaeger.service import NO_SERVICE
 from whence.serve.jaeger.traces import Row, Summary, TraceStore
 from whence.serve.jaeger.whole import Trace, protobuf_of
@@ -44,9 +45,12 @@ def _answering(route: Route) -> Route:
     @wraps(route)
     def answered(request: Request, here: Here) -> Response:
         try:
-            return route(request, here)
+            with answered_within(here.settings.request_timeout, here.began):
+                return route(request, here)
         except BadQuery as fault:
             return Response(f"{fault}\n", 400, None, PLAIN)
+        except TimeoutError as fault:
+            return Response(f"cannot answer in time: {fault}\n", 503, None, PLAIN)
         except WhenceError as fault:
             return Response(f"{fault}\n", 503 if fault.retryable else 500, None, PLAIN)
 

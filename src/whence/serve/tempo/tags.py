@@ -14,6 +14,7 @@ from whence.filter.tree import Either, Filter, Path
 from whence.index.scan import matching
 from whence.index.store import open_scanner
 from whence.serve.access.caller import Caller, visible_to
+from whence.serve.jaeger.limit import in_time
 from whence.serve.jaeger.search import IS_LOG_EVENT, IS_SPAN, SPAN_KINDS
 from whence.serve.jaeger.traces import TraceStore
 from whence.serve.tempo.traceql import INTRINSICS, STATUS_WORDS, paths_of
@@ -89,9 +90,11 @@ def _rows(store: TraceStore, caller: Caller, tree: Filter, columns: tuple[str, .
     where = store.engine.where(visible_to(caller, tree))
     left = blocks.left_by(where.need)
     left = left[np.argsort(-blocks.high[left], kind="stable")][:_BLOCKS]
+    in_time()
     table = matching(blocks, where, left, open_scanner().cursor(), columns)
     texts = [table[name].to_pylist() for name in columns]
     for row in dict.fromkeys(zip(*texts, strict=True)):
+        in_time()
         yield {
             name: orjson.loads(text) if name in _SCOPES.values() and text else text
             for name, text in zip(columns, row, strict=True)
