@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,11 @@ from pydantic import ValidationError
 
 from build import an_archive, an_event
 from build_backend import FAST, Backend, Say, a_backend
+from build_exporters import a_host
 from build_live import TURNING, a_writer, forget, until, write
 from build_serve import Client, a_server
+from build_serve_process import FREE, a_process
+from whence.serve.extension import ServeExtension
 from whence.serve.settings import ServeSettings
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of 32 bytes, no more...").decode()
@@ -199,6 +203,42 @@ def test_an_archive_that_is_still_to_come_is_posted_from_its_first_event(tmp_pat
         assert Client(serving.port).get("/health")["status"] == "waiting"
         an_archive(archive, [an_event(id="E1")])
         backend.wait(lambda: ids_of(backend) == ["E1"])
+
+
+def test_a_killed_server_goes_on_where_it_was(tmp_path: Path, backend: Backend) -> None:
+    """As people run it: its place is in the archive's directory, and what had not arrived is posted by the next one."""
+    config, archive = tmp_path / "serve.yaml", an_archive(tmp_path / "archive", [an_event(id="old")])
+    config.write_text(f"webhooks: {{hook: {{endpoint: '{backend.http}/hook', retry_on_failure: {FAST}}}}}\n")
+    with a_process("serve", "-a", archive, *FREE, "--config", config) as one:
+        assert one.client.get("/health")["works"] == {"webhooks/hook": "ok"}
+        assert (archive / ".webhook-hook").exists()
+        backend.always = Say(503)
+        an_archive(archive, [an_event(id="E1")])
+        backend.wait(lambda: len(backend.seen) > 1)
+        one.stop(signal.SIGKILL)
+    backend.always = Say()
+    an_archive(archive, [an_event(id="E2")])
+    with a_process("serve", "-a", archive, *FREE, "--config", config) as two:
+        backend.wait(lambda: len(events_of(backend)) >= 2)
+        assert two.stop() == 0, two.text
+    assert ids_of(backend) == ["E1", "E2"]
+
+
+def test_a_collector_says_that_a_webhook_of_its_server_fails(tmp_path: Path, backend: Backend) -> None:
+    """The health of the extension `whence_serve`, with the reason."""
+    backend.always = Say(503)
+    given = {"directory": str(tmp_path), "endpoint": "127.0.0.1:0", "jaeger": {"enabled": False}}
+    host = a_host(tmp_path, "whence_serve")
+    extension = ServeExtension(ServeSettings.model_validate({**given, "webhooks": a_hook(backend)}), host)
+    extension.start(host)
+    try:
+        assert extension.health().ok
+        an_archive(tmp_path, [an_event(id="E1")])
+        until(lambda: extension.health().reason == "webhooks/hook: the webhook answered 503")
+        backend.always = Say()
+        until(lambda: extension.health().ok)
+    finally:
+        extension.stop(host.monotonic() + 10)
 
 
 @pytest.mark.parametrize(
