@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_chains_are_those_of_the_command_line(
     assert call([command, id, "-a", client.headers["x-archive"], "--json", *options]) == 0
     told = json.loads(capsys.readouterr().out)
     chain = found[direction]
-    assert set(found) == {"event", direction}
+    assert set(found) == {"event", direction, "partial"} and found["partial"] is False
     assert found["event"]["id"] == id
     assert {name: chain[name] for name in told} == told
     assert all(hop["event"]["id"] == hop["id"] for hop in chain["hops"])
@@ -69,7 +70,7 @@ def test_chains_are_those_of_the_command_line(
 def test_both_ways_at_once_and_under_every_spelling(client: Client) -> None:
     """The same answer for an event of the run; none for one of another."""
     both = client.get("/api/causality/C04")
-    assert set(both) == {"event", "upstream", "downstream"}
+    assert set(both) == {"event", "upstream", "downstream", "partial"}
     assert both == client.get("/api/runs/one/causality/C04") == client.get("/simulations/one/causality/C04")
     assert client.ask("/api/runs/two/causality/C04").status == 404
     bare = client.get("/api/causality/C04", events=False)
@@ -87,6 +88,23 @@ def test_bounds_are_told(client: Client) -> None:
     for wrong in ({"depth": 0}, {"limit": 0}, {"limit": 10_001}, {"direction": "sideways"}, {"follow": "me"}):
         assert client.ask("/api/causality/C05", **wrong).status == 422
     assert client.ask("/api/causality/none").status == 404
+
+
+def test_a_long_chain_is_a_part_once_the_time_is_over(tmp_path: Path) -> None:
+    """Its nearest events, whole and marked as a part; with time it is all there, as the bounds allow."""
+    chain = [an_event(id="L0000", time=START)]
+    for n in range(1, 1_200):
+        chain.append(an_event("step", chain[-1], id=f"L{n:04d}", time=START + n))
+    with a_client(an_archive(tmp_path / "a", chain)) as client:
+        part = client.get("/api/causality/L1199", limit=5_000, timeout="0.001ms")
+        assert part["partial"] is True and part["upstream"]["cut"] is True
+        hops = part["upstream"]["hops"]
+        assert [hop["id"] for hop in hops] == [one.id for one in chain[-500:]]
+        assert all(hop["event"]["id"] == hop["id"] for hop in hops) and hops[0]["beyond"] == 1
+        whole = client.get("/api/causality/L1199", limit=5_000)
+        assert whole["partial"] is False and len(whole["upstream"]["hops"]) == 1_200
+        bounded = client.get("/api/causality/L1199", limit=700)
+        assert bounded["partial"] is False and len(bounded["upstream"]["hops"]) == 700
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Causality: what led to an event, and what it led to, with recorded and inferred causes told apart."""
 
-from collections.abc import Container, Mapping
+import time
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -13,12 +14,14 @@ from whence.causality.graph import Follow
 from whence.event.model import Event
 from whence.serve.api.events import find
 from whence.serve.api.models import CausalityModel, json_of
-from whence.serve.door import Asking, Here, Strict, answer
+from whence.serve.door import Asking, Here, Limited, Strict, answer
 from whence.serve.problems import RESPONSES
 
 router = APIRouter(dependencies=[Strict], responses=RESPONSES, tags=["causality"])
 _MOST = 10_000
-_WAYS = {"upstream": upstream, "downstream": downstream}
+_WAYS: Mapping[str, Callable[..., Chain]] = {"upstream": upstream, "downstream": downstream}
+_FIRST = 500
+"""Events of a chain that are read in any case; from there on more and more, while there is time."""
 
 
 class Wanted(NamedTuple):
@@ -54,34 +57,52 @@ Bounds = Annotated[Wanted, Depends(wanting)]
 
 
 @router.get("/api/causality/{id}", summary="Why, and what followed", responses=json_of(CausalityModel))
-def causality(here: Here, id: str, wanted: Bounds) -> Response:
+def causality(here: Here, id: str, wanted: Bounds, left: Limited) -> Response:
     """An event with its chains: upstream from the root causes to it, downstream from it to all that it led to.
 
     Causes may lie in other runs. Each edge has its basis; `recorded` ones were said by the program, the others are inferred.
-    `cut` says that bounds left something out, `beyond` how much at each hop.
+    `cut` says that bounds left something out, `beyond` how much at each hop; `partial` that the time was over, and only the
+    nearest events are there.
     """
-    return _answer(here, find(here, id), wanted)
+    return _answer(here, find(here, id), wanted, left)
 
 
 @router.get("/api/runs/{run}/causality/{id}", summary="Why, in a run", responses=json_of(CausalityModel))
 @router.get("/simulations/{run}/causality/{id}", summary="Why, in a simulation", responses=json_of(CausalityModel))
-def causality_of_run(here: Here, run: str, id: str, wanted: Bounds) -> Response:
+def causality_of_run(here: Here, run: str, id: str, wanted: Bounds, left: Limited) -> Response:
     """The same; it must be an event of this run."""
-    return _answer(here, find(here, id, run), wanted)
+    return _answer(here, find(here, id, run), wanted, left)
 
 
-def _answer(here: Asking, event: Event, wanted: Wanted) -> Response:
+def _answer(here: Asking, event: Event, wanted: Wanted, left: float) -> Response:
+    until = time.monotonic() + left
     body: dict[str, Any] = {"event": here.shown(event)}
+    partial = False
     for name, way in _WAYS.items():
         if wanted.direction in ("both", name):
-            with here.engine.lock:
-                graph = here.engine.graph()
-                chain = way(graph, event.id, follow=wanted.follow, max_depth=wanted.depth, max_hops=wanted.limit)
-            needed = wanted.events or not here.caller.sees_all
-            events = here.engine.load(hop.id for hop in chain.hops) if needed else {}
+            chain, events, whole = _chain(here, way, event.id, wanted, until)
             hidden = {id for id, one in events.items() if not here.may_see(one)}
             body[name] = _told(here, open_part(chain, hidden), events if wanted.events else None)
-    return answer(body)
+            partial = partial or not whole
+    return answer(body | {"partial": partial})
+
+
+def _chain(
+    here: Asking, way: Callable[..., Chain], id: str, wanted: Wanted, until: float
+) -> tuple[Chain, dict[str, Event], bool]:
+    """A chain and, where they are needed, its events; of a long one, once the time is over, the nearest. Whether it is whole."""
+    events: dict[str, Event] = {}
+    most = min(_FIRST, wanted.limit)
+    while True:
+        with here.engine.lock:
+            chain = way(here.engine.graph(), id, follow=wanted.follow, max_depth=wanted.depth, max_hops=most)
+        if wanted.events or not here.caller.sees_all:
+            events |= here.engine.load(hop.id for hop in chain.hops if hop.id not in events)
+        if len(chain.hops) < most or most == wanted.limit:
+            return chain, events, True
+        if time.monotonic() > until:
+            return chain, events, False
+        most = min(2 * most, wanted.limit)
 
 
 def _told(here: Asking, chain: Chain, events: dict[str, Event] | None) -> dict[str, Any]:

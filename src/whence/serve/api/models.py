@@ -116,6 +116,7 @@ class CausalityModel(BaseModel):
     event: EventModel
     upstream: ChainModel | None = None
     downstream: ChainModel | None = None
+    partial: bool = Field(description="the time was over: of a chain only the nearest events are there")
 
 
 class RunModel(BaseModel):
