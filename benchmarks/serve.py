@@ -134,9 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument(
         "--archive", type=Path, help="made by benchmarks.generate with as many events; a trace is added"
     )
-    options.add_argument(
-        "--values", type=int, default=200, help="how many different values each question is asked with"
-    )
+    options.add_argument("--values", type=int, default=50, help="how many different values each question is asked with")
     options.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     options.add_argument("--json", type=Path, help="also write the figures here")
     options.add_argument("--tiny", action="store_true", help="2,000 events, two values: whether it still runs")
