@@ -19,7 +19,7 @@ from typing import Any, Final
 import orjson
 
 from whence.archive import names
-from whence.archive.folder import read_whole, sync_file, write_whole
+from whence.archive.folder import names_in, read_whole, sync_file, write_whole
 from whence.archive.seal import Seal, lock, matches, read_plain, read_seal
 from whence.archive.source import open_file
 from whence.errors import ConfigError, DataError
@@ -222,7 +222,7 @@ def _remove_readable(folder: int, stem: str) -> None:
 def finish_encryptions(folder: int) -> Iterator[tuple[str, str]]:
     """After a crash: drop unfinished encrypted files, and compressed ones whose encrypted form is there; each one's name and
     what was done. Raises OSError."""
-    for name in os.listdir(folder):
+    for name in names_in(folder):
         ending = next((ending for ending in (names.ENCRYPTING, names.ENCRYPTED) if name.endswith(ending)), None)
         stem = name.removesuffix(ending or "")
         if ending is None or names.parse_stem(stem) is None:

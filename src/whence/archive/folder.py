@@ -66,6 +66,19 @@ def sync_folder_at(path: Path) -> None:
         os.close(fd)
 
 
+def names_in(folder: int) -> list[str]:
+    """The names in an open folder, as they are now. Raises OSError.
+
+    Read from a place of its own: of the place in one open folder all threads together have only one, and would skip each other's.
+    """
+    own = os.open(".", _FOLDER, dir_fd=folder)
+    try:
+        with os.scandir(own) as found:
+            return [entry.name for entry in found]
+    finally:
+        os.close(own)
+
+
 @contextmanager
 def open_root(root: Path) -> Iterator[int]:
     """The archive's directory as a descriptor, for the calls that take `dir_fd`. Raises OSError."""

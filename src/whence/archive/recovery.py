@@ -16,7 +16,7 @@ import orjson
 
 from whence.archive import names
 from whence.archive.encrypt import check_recipients, encrypt_segment, finish_encryptions
-from whence.archive.folder import open_group, sync_file, write_whole
+from whence.archive.folder import names_in, open_group, sync_file, write_whole
 from whence.archive.holds import held_by
 from whence.archive.names import Stem, parse_file, parse_stem
 from whence.archive.reader import Segment
@@ -87,7 +87,7 @@ def _recover_group(folder: int, group: str, compress_over: int | None) -> Iterat
         yield Repair(f"{group}/{removed}", "dropped", "what was left of a segment that retention removed")
     for finished, detail in finish_encryptions(folder):
         yield Repair(f"{group}/{finished}", "dropped", detail)
-    files = [found for name in os.listdir(folder) if (found := parse_file(name))]
+    files = [found for name in names_in(folder) if (found := parse_file(name))]
     plain = {_parsed(found.stem) for found in files if found.kind == "plain"}
     # A seal names the one before it, so a writer's segments are sealed in their order: behind one that another process has
     # locked, or that failed, the rest of its chain is left to that process or to the next start.
@@ -104,7 +104,7 @@ def _recover_group(folder: int, group: str, compress_over: int | None) -> Iterat
             except OSError as trouble:
                 yield Repair(label, "failed", explain(trouble))
                 break
-    for name in os.listdir(folder):
+    for name in names_in(folder):
         found = parse_file(name)
         if found and found.kind == "temporary" and not _exists(folder, found.stem + names.PLAIN):
             os.unlink(name, dir_fd=folder)
@@ -112,7 +112,7 @@ def _recover_group(folder: int, group: str, compress_over: int | None) -> Iterat
 
 
 def _encrypt_group(root: Path, folder: int, group: str, recipients: Sequence[str]) -> Iterator[Repair]:
-    for found in [found for name in sorted(os.listdir(folder)) if (found := parse_file(name)) and found.kind == "zst"]:
+    for found in [found for name in sorted(names_in(folder)) if (found := parse_file(name)) and found.kind == "zst"]:
         label = f"{group}/{found.stem}"
         segment = Segment(root, group, found.stem, _parsed(found.stem), (names.COMPRESSED,))
         try:
@@ -194,7 +194,7 @@ def _is_still(folder: int, name: str, fd: int) -> bool:
 
 def _is_followed(folder: int, stem: Stem) -> bool:
     """Whether a later segment of the same chain exists: an empty one before it must then stay, so that no number is missing."""
-    for name in os.listdir(folder):
+    for name in names_in(folder):
         found = parse_file(name)
         other = found and parse_stem(found.stem)
         if other and (other.signal, other.writer) == (stem.signal, stem.writer) and other.n > stem.n:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 
 from whence.archive import frames, names
-from whence.archive.folder import read_whole, sync_file, write_whole
+from whence.archive.folder import names_in, read_whole, sync_file, write_whole
 from whence.archive.names import Stem
 from whence.archive.roll import enrol
 from whence.archive.tally import Tally
@@ -102,7 +102,7 @@ def _previous(folder: int, stem: Stem) -> str | None:
     if stem.n == 1:
         return None
     before = f"-{stem.writer}-{stem.n - 1:06d}"
-    for name in os.listdir(folder):
+    for name in names_in(folder):
         if not name.startswith(stem.signal):
             continue
         with suppress(DataError, FileNotFoundError):

@@ -15,7 +15,7 @@ from typing import Final
 import orjson
 
 from whence.archive import names
-from whence.archive.folder import read_whole, write_whole
+from whence.archive.folder import names_in, read_whole, write_whole
 from whence.errors import DataError
 
 VERSION: Final = 1
@@ -105,7 +105,7 @@ def remove_files(folder: int, stem: str) -> int:
 
     What is made from the events goes before them, so that it never answers for events that are gone, and the seal goes last.
     """
-    files = [name for name in os.listdir(folder) if name.startswith(stem + ".") and name != stem + names.REMOVED]
+    files = [name for name in names_in(folder) if name.startswith(stem + ".") and name != stem + names.REMOVED]
     for name in sorted(files, key=lambda name: (name.endswith(names.SEALED), not name.startswith(stem + ".index."))):
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=folder)
@@ -116,7 +116,7 @@ def remove_files(folder: int, stem: str) -> int:
 
 def finish_removals(folder: int) -> Iterator[str]:
     """Remove what is left of segments whose removal was begun: each one's stem. Raises OSError."""
-    found = os.listdir(folder)
+    found = names_in(folder)
     for name in found:
         stem = name.removesuffix(names.REMOVED)
         if stem == name or not any(other.startswith(stem + ".") and other != name for other in found):
