@@ -224,6 +224,19 @@ def test_a_killed_server_goes_on_where_it_was(tmp_path: Path, backend: Backend) 
     assert ids_of(backend) == ["E1", "E2"]
 
 
+def test_a_stop_that_comes_while_it_starts_is_graceful_too(tmp_path: Path, backend: Backend) -> None:
+    """Webhooks post before the last door, Jaeger's, is open; a signal in between ends it as later ones do."""
+    config, archive = tmp_path / "serve.yaml", an_archive(tmp_path / "archive", [an_event(id="old")])
+    config.write_text(f"webhooks: {{hook: {{endpoint: '{backend.http}/hook'}}}}\njaeger: {{endpoint: '127.0.0.1:0'}}\n")
+    with a_server(archive, webhooks=a_hook(backend)):
+        an_archive(archive, [an_event(id="E1")])
+        backend.wait(lambda: ids_of(backend) == ["E1"])
+    an_archive(archive, [an_event(id="E2")])
+    with a_process("serve", "-a", archive, "--endpoint", "127.0.0.1:0", "--config", config) as one:
+        backend.wait(lambda: ids_of(backend) == ["E1", "E2"])
+        assert one.stop() == 0, one.text
+
+
 def test_a_collector_says_that_a_webhook_of_its_server_fails(tmp_path: Path, backend: Backend) -> None:
     """The health of the extension `whence_serve`, with the reason."""
     backend.always = Say(503)

@@ -71,10 +71,10 @@ def until_stopped(settings: ServeSettings) -> int:
         stopping = True
         heard.put(None)
 
-    serving = Serving(settings)
-    serving.start()
-
     def work() -> int:
+        # Signals are heard before the first door opens: a stop that comes while the rest starts is as graceful as any other.
+        serving = Serving(settings)
+        serving.start()
         note(described(serving))
         heard.get()
         return 0 if serving.stop() else 3
