@@ -121,6 +121,14 @@ def test_compose_refers_only_to_what_is_there() -> None:
         assert host in services
 
 
+def test_trace_viewers_of_compose_get_events_as_spans() -> None:
+    """Jaeger and Tempo take no log records: exporters to them stand in the pipeline of logs with projections; Loki's has none."""
+    told = _load(DEPLOY / "whence.yaml")
+    exporters = told["service"]["pipelines"]["logs"]["exporters"]
+    shown = {name: told["exporters"][name].get("projections", "none") for name in exporters if name.startswith("otlp")}
+    assert shown == {"otlp_grpc/jaeger": "instants", "otlp_http/tempo": "instants", "otlp_http/loki": "none"}
+
+
 def test_grafanas_sources_point_at_services_and_at_each_other() -> None:
     """Each `datasourceUid` is one of them; a lone `$` would be taken for a variable."""
     sources = _load(DEPLOY / "grafana" / "datasources.yaml")["datasources"]
