@@ -12,6 +12,7 @@ from typing import Final
 from whence.collect.batch import ACCEPTED, Batch, Receipt
 from whence.collect.component import Consumer
 from whence.collect.outcome import Refused, together
+from whence.collect.seldom import Seldom
 from whence.collect.telemetry import ITEMS, Telemetry
 from whence.errors import DataError
 
@@ -170,7 +171,7 @@ class Entry:
         self._gate = gate
         self._telemetry = telemetry
         self._log = log
-        self._quiet_until = 0.0
+        self._is_to_be_said = Seldom()
 
     def consume(self, batch: Batch) -> Receipt:
         """Raises Refused or DataError, and nothing else: trouble of our own is logged, and refused."""
@@ -210,7 +211,5 @@ class Entry:
 
     def _complain(self, trouble: Exception) -> None:
         """Once in a while in full: a fault that every request meets would fill the log."""
-        now = time.monotonic()
-        if now >= self._quiet_until:
-            self._quiet_until = now + 10.0
+        if self._is_to_be_said():
             self._log.error("cannot process a batch of %s: %r", self._receiver, trouble, exc_info=trouble)

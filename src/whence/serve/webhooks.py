@@ -18,6 +18,7 @@ from whence.collect.exporters.retry import GivenUp, PartiallyRejected, Retry, Ve
 from whence.collect.exporters.webhook import Poster
 from whence.collect.exporters.webhook_request import packed
 from whence.collect.records.events import asked
+from whence.collect.seldom import Seldom
 from whence.errors import DataError, StorageError
 from whence.event.model import Event
 from whence.filter.match import matcher
@@ -34,7 +35,6 @@ from whence.serve.settings import ServeSettings, WebhookSettings
 _LOG: Final = logging.getLogger("whence.serve")
 _KIND: Final = "webhook"
 _TIMEOUT: Final = 30.0
-_TOLD_EVERY: Final = 10.0
 _KEPT_EVERY: Final = 1.0
 _STOP: Final = 3.0
 """Seconds that all webhooks together may take to stop."""
@@ -71,7 +71,7 @@ class Webhook:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._failing: str | None = None
-        self._quiet_until = 0.0
+        self._is_to_be_said = Seldom()
         self._notes, self._note = Kept(served.directory, _KIND), name
         view = view_of(name, settings, serve, served)
         self._kept = self._read()
@@ -178,8 +178,7 @@ class Webhook:
 
     def _tell(self, level: int, said: str, *about: object) -> None:
         """Now and then: the next attempt meets the same trouble."""
-        if time.monotonic() >= self._quiet_until:
-            self._quiet_until = time.monotonic() + _TOLD_EVERY
+        if self._is_to_be_said():
             _LOG.log(level, said, *about)
 
     # --- the place --------------------------------------------------------------------------------------------------------

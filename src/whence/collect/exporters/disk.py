@@ -22,6 +22,7 @@ from whence.archive.folder import make_folders, sync_file, sync_folder_at, write
 from whence.collect.exporters.disk_records import Gap, Record, packed, packed_numbers, unpacked, unpacked_numbers
 from whence.collect.exporters.queue import Entry, Request
 from whence.collect.outcome import Refused
+from whence.collect.seldom import Seldom
 from whence.errors import StorageError
 
 _SEGMENT: Final = 16 << 20
@@ -34,7 +35,6 @@ _DELIVERED: Final = "delivered"
 _COMPACT: Final = 64 << 10
 """Bytes of numbers after which they become one position."""
 _RETRY: Final = 5.0
-_TOLD_EVERY: Final = 10.0
 
 
 class _Place(NamedTuple):
@@ -80,7 +80,7 @@ class DiskStore:
         self._numbers: int | None = None
         """The file of delivered numbers, and its length."""
         self._numbers_length = 0
-        self._quiet_until = 0.0
+        self._is_to_be_said = Seldom()
 
     def open(self) -> list[Entry]:
         """Claim the folder, mend what is torn, and give what is not delivered. Raises StorageError."""
@@ -346,9 +346,7 @@ class DiskStore:
 
     def _tell(self, said: str, trouble: OSError) -> None:
         """Now and then: every request meets the same trouble."""
-        now = time.monotonic()
-        if now >= self._quiet_until:
-            self._quiet_until = now + _TOLD_EVERY
+        if self._is_to_be_said():
             self._log.error(said, self._folder, trouble.strerror or trouble)
 
     def _unclaim(self) -> None:

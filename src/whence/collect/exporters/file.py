@@ -20,12 +20,12 @@ from whence.collect.exporters.file_appended import MEGABYTE, Appended, Form
 from whence.collect.exporters.file_names import STAR, groups_there
 from whence.collect.exporters.partition import Places, parts_of
 from whence.collect.outcome import Refused
+from whence.collect.seldom import Seldom
 from whence.collect.settings import CompressionParams, Duration, Settings, noted
 from whence.collect.telemetry import ITEMS
 from whence.errors import StorageError
 
 _RETRY: Final = 1.0
-_TOLD_EVERY: Final = 10.0
 _PROBE: Final = 1.0
 """Seconds between two looks whether a disk in trouble takes writes again."""
 
@@ -130,7 +130,7 @@ class FileExporter:
         self._closed = True
         self._busy_since: float | None = None
         self._troubles: dict[Path, str] = {}
-        self._quiet_until: dict[str, float] = {}
+        self._is_to_be_said = Seldom(host.monotonic)
 
     def start(self, host: Host) -> None:
         """Make or join the file. Raises StorageError where it cannot be written, or holds something else."""
@@ -233,14 +233,6 @@ class FileExporter:
         if self._is_to_be_said("refused"):
             self._host.log.error("%s refuses what comes: %s", self._host.id, reason)
         return Refused(f"{reason}; send it again", _RETRY)
-
-    def _is_to_be_said(self, what: str) -> bool:
-        """Now and then: every request meets the same trouble."""
-        now = self._host.monotonic()
-        if now < self._quiet_until.get(what, 0.0):
-            return False
-        self._quiet_until[what] = now + _TOLD_EVERY
-        return True
 
     # --- in the writing thread -----------------------------------------------------------------------------------------------
 

@@ -17,12 +17,12 @@ from whence.collect.exporters.projecting import Projecting, Projections
 from whence.collect.exporters.queue import Entry, Queue, Request
 from whence.collect.exporters.retry import GivenUp, PartiallyRejected, Retry, Sent, Verdict, next_wait
 from whence.collect.outcome import Refused, Unacceptable
+from whence.collect.seldom import Seldom
 from whence.collect.settings import RetryOnFailure, SendingQueue
 from whence.collect.telemetry import ITEMS
 from whence.errors import ConfigError, StorageError
 
 _RETRY: Final = 1.0
-_TOLD_EVERY: Final = 10.0
 _NO_CLOCK: Final = 1_577_836_800_000_000_000
 """Nanoseconds since the epoch, in 2020: a clock that says less was never set."""
 _LEAST: Final = 0.05
@@ -79,7 +79,7 @@ class Sender:
         self._failing: dict[int, str] = {}
         """Why, by thread that cannot deliver what it has."""
         self._given_up: str | None = None
-        self._quiet_until: dict[str, float] = {}
+        self._is_to_be_said = Seldom(host.monotonic)
         self._forget: list[Callable[[], None]] = []
 
     def start(self, host: Host) -> None:
@@ -335,14 +335,6 @@ class Sender:
         for entry in left:
             self._count("send_failed", Request(entry.signal, b"", entry.items))
         _tell(left, Refused("cannot send the batch: the exporter is stopping; send it again", _RETRY))
-
-    def _is_to_be_said(self, what: str) -> bool:
-        """Now and then: every request meets the same trouble."""
-        now = self._host.monotonic()
-        if now < self._quiet_until.get(what, 0.0):
-            return False
-        self._quiet_until[what] = now + _TOLD_EVERY
-        return True
 
 
 def _receipt(verdict: Verdict) -> Receipt:

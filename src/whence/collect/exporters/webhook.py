@@ -33,6 +33,7 @@ from whence.collect.outcome import Refused, Unacceptable
 from whence.collect.processors.demands import checked
 from whence.collect.processors.statements import never
 from whence.collect.records.events import asked
+from whence.collect.seldom import Seldom
 from whence.collect.settings import MIB, HTTPClient, RetryOnFailure, Secret, SendingQueue, Size
 from whence.errors import ConfigError
 from whence.event.misfits import Misfit
@@ -40,7 +41,6 @@ from whence.event.model import Event
 from whence.filter.match import Matcher
 from whence.otlp.decode import Place, decode_each
 
-_TOLD_EVERY: Final = 10.0
 _NONCE: Final = 16
 _BEGUN: Final = 1000
 """Requests of which is remembered how far they were sent."""
@@ -210,7 +210,7 @@ class Webhook:
             terms, host, lambda: Poster(settings, client_auth(host, settings.auth), host.now, at_once)
         )
         self._dropping: str | None = None
-        self._quiet_until = 0.0
+        self._is_to_be_said = Seldom(host.monotonic)
 
     def start(self, host: Host) -> None:
         """Connections are made when they are needed. Raises ConfigError, StorageError."""
@@ -241,9 +241,7 @@ class Webhook:
 
     def _tell(self, events: int, reason: str) -> None:
         """Now and then: there is a counter too."""
-        now = self._host.monotonic()
-        if now >= self._quiet_until:
-            self._quiet_until = now + _TOLD_EVERY
+        if self._is_to_be_said():
             self._host.log.error("%s drops %d events, and may go on so: %s", self._host.id, events, reason)
 
 

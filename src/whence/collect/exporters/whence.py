@@ -22,6 +22,7 @@ from whence.collect.component import Health, Host, Plug
 from whence.collect.exporters.partition import ABSENT, OVERFLOW, Places, parts_of
 from whence.collect.exporters.whence_keeping import RUN, Keeping, Retention
 from whence.collect.outcome import Refused
+from whence.collect.seldom import Seldom
 from whence.collect.settings import Duration, Settings, Size
 from whence.collect.telemetry import ITEMS
 from whence.errors import StorageError
@@ -31,7 +32,6 @@ from whence.otlp.wire import Lines, Signal
 GROUP: Final = ABSENT
 """The folder of all that is not parted."""
 _RETRY: Final = 1.0
-_TOLD_EVERY: Final = 10.0
 _LARGEST: Final = 500_000_000
 _SHARE: Final = 20
 """Files are a twentieth of what may be kept in all, unless told otherwise: retention removes whole files."""
@@ -98,7 +98,7 @@ class WhenceExporter:
         self._keeping: Keeping | None = None
         self._writing = threading.Lock()
         self._stalled: int | None = None
-        self._quiet_until: dict[str, float] = {}
+        self._is_to_be_said = Seldom(host.monotonic)
 
     def start(self, host: Host) -> None:
         """Make or join the archive. Raises StorageError, ConfigError."""
@@ -187,14 +187,6 @@ class WhenceExporter:
         if self._is_to_be_said("refused"):
             self._host.log.error("%s refuses what comes: %s", self._host.id, reason)
         return Refused(f"cannot write to the archive: {reason}; send it again", _RETRY)
-
-    def _is_to_be_said(self, what: str) -> bool:
-        """Now and then: every request meets the same trouble."""
-        now = self._host.monotonic()
-        if now < self._quiet_until.get(what, 0.0):
-            return False
-        self._quiet_until[what] = now + _TOLD_EVERY
-        return True
 
     def _by_group(self, batch: Batch) -> Iterable[tuple[str, Lines]]:
         attribute = self._settings.partition_by

@@ -36,6 +36,16 @@ def is_loopback(endpoint: str) -> bool:
         return False
 
 
+def warn_if_reachable(host: Host, endpoint: str, transport: str) -> None:
+    """For what listens with neither TLS nor authentication: say so where not only this machine can reach it."""
+    if transport == "tcp" and not is_loopback(endpoint):
+        host.log.warning(
+            "%s listens at %s, where other machines can reach it, with neither TLS nor authentication",
+            host.id,
+            endpoint,
+        )
+
+
 def most_connections(asked: int) -> int:
     """As many as are asked for, or as many as there may be open files, some left over."""
     if resource is None:

@@ -20,7 +20,7 @@ from whence.collect.receivers.answer import OVERLOADED, hand_in, several
 from whence.collect.receivers.arrival import Arrivals
 from whence.collect.receivers.bodies import Budget
 from whence.collect.receivers.door import Door
-from whence.collect.receivers.listening import is_loopback, most_connections, pem
+from whence.collect.receivers.listening import most_connections, pem, warn_if_reachable
 from whence.collect.receivers.status import Failure, status_of, success
 from whence.collect.settings import GRPCServer, TLSServer
 from whence.errors import ConfigError, StorageError
@@ -73,16 +73,8 @@ class GRPCListener:
     def start(self) -> None:
         """Listen. Raises ConfigError, StorageError."""
         settings = self._settings
-        if (
-            settings.transport == "tcp"
-            and not is_loopback(settings.endpoint)
-            and self._door.is_open
-            and not settings.tls
-        ):
-            self._host.log.warning(
-                "%s listens at %s, where other machines can reach it, with neither TLS nor authentication",
-                self._host.id, settings.endpoint,
-            )  # fmt: skip
+        if self._door.is_open and not settings.tls:
+            warn_if_reachable(self._host, settings.endpoint, settings.transport)
         pool = ThreadPoolExecutor(WORKERS, thread_name_prefix=f"{self._host.id} grpc")
         self._pool = pool
         server = grpc.server(pool, options=_options(settings, shared=self._host.processes > 1))

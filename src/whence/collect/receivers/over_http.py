@@ -22,9 +22,10 @@ from whence.collect.receivers.answer import OVERLOADED, PATHS, RETRY, encoding_o
 from whence.collect.receivers.bodies import Budget, Crowded, Share, TooLarge, inflate
 from whence.collect.receivers.connection import SURPLUS, Patience, connection
 from whence.collect.receivers.door import Door
-from whence.collect.receivers.listening import Certificates, is_loopback, listen, most_connections
+from whence.collect.receivers.listening import Certificates, listen, most_connections, warn_if_reachable
 from whence.collect.receivers.status import TYPES, Failure, failure, success
 from whence.collect.receivers.workers import Workers
+from whence.collect.seldom import Seldom
 from whence.collect.settings import HTTPServer
 from whence.errors import DataError, StorageError
 from whence.otlp.wire import Encoding, Signal
@@ -87,7 +88,7 @@ class HTTPListener:
         self._workers = Workers(WORKERS, f"{host.id} http")
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
-        self._quiet_until = 0.0
+        self._is_to_be_said = Seldom(host.monotonic)
         self.port = 0
         """Where it listens, also where port 0 was asked for."""
 
@@ -95,16 +96,8 @@ class HTTPListener:
         """Listen. Raises ConfigError, StorageError."""
         settings = self._settings
         certificates = Certificates(settings.tls, self._host) if settings.tls else None
-        if (
-            settings.transport == "tcp"
-            and not is_loopback(settings.endpoint)
-            and self._door.is_open
-            and not settings.tls
-        ):
-            self._host.log.warning(
-                "%s listens at %s, where other machines can reach it, with neither TLS nor authentication",
-                self._host.id, settings.endpoint,
-            )  # fmt: skip
+        if self._door.is_open and not settings.tls:
+            warn_if_reachable(self._host, settings.endpoint, settings.transport)
         sockets = listen(settings.endpoint, settings.transport, "OTLP over HTTP", shared=self._host.processes > 1)
         if settings.transport == "tcp":
             self.port = sockets[0].getsockname()[1]
@@ -274,9 +267,7 @@ class HTTPListener:
 
     def _tell_crowd(self) -> None:
         """Now and then."""
-        now = self._host.monotonic()
-        if now >= self._quiet_until:
-            self._quiet_until = now + 10.0
+        if self._is_to_be_said():
             self._host.log.warning(
                 "%s has as many connections as it may: others are told to come again; see limit_concurrency",
                 self._host.id,

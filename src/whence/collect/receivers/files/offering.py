@@ -9,6 +9,7 @@ from whence.collect.component import Consumer, Host
 from whence.collect.outcome import Refused
 from whence.collect.receivers.files.settings import Retry
 from whence.collect.receivers.files.tailing import Stopped
+from whence.collect.seldom import Seldom
 from whence.errors import DataError
 from whence.otlp.wire import Signal
 
@@ -32,7 +33,7 @@ class Offering:
         self._host = host
         self._retry = retry
         self._stopping = stopping
-        self._told: dict[str, float] = {}
+        self._is_to_be_said = Seldom(host.monotonic, _TOLD_EVERY)
 
     def offer(self, batch: Batch, file: str) -> None:
         """Returns once it was taken. Raises DataError where it never will be, and Stopped."""
@@ -68,9 +69,7 @@ class Offering:
         self._tell("unparsed", "%s: %s, %s: %s", file, place, cause)
 
     def _tell(self, about: str, words: str, *arguments: object) -> None:
-        now = self._host.monotonic()
-        if now >= self._told.get(about, 0.0):
-            self._told[about] = now + _TOLD_EVERY
+        if self._is_to_be_said(about):
             self._host.log.warning(words, self._host.id, *arguments)
 
 

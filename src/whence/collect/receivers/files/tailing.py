@@ -21,6 +21,7 @@ from whence.collect.receivers.files.ordering import ordered
 from whence.collect.receivers.files.settings import FileSettings
 from whence.collect.receivers.files.splitting import Splitting
 from whence.collect.receivers.files.store import Store
+from whence.collect.seldom import Seldom
 from whence.errors import StorageError
 
 PART_BYTES: Final = 1 << 20
@@ -71,7 +72,7 @@ class Tailing:
         self._packed: dict[tuple[int, int], tuple[int, int]] = {}
         """Files not begun yet, as they were in the last look."""
         self._trouble: str | None = None
-        self._told: dict[str, float] = {}
+        self._is_to_be_said = Seldom(host.monotonic, _TOLD_EVERY)
         self._thread: threading.Thread | None = None
         self._ends: list[Callable[[], None]] = []
         self.stopping = threading.Event()
@@ -347,11 +348,7 @@ class Tailing:
 
     def _tell(self, about: str, words: str, *arguments: object) -> None:
         """Now and then: every look meets the same trouble."""
-        now = self._host.monotonic()
-        if now >= self._told.get(about, 0.0):
-            if len(self._told) > 1000:
-                self._told.clear()
-            self._told[about] = now + _TOLD_EVERY
+        if self._is_to_be_said(about):
             self._host.log.warning(words, *arguments)
 
 
