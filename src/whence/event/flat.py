@@ -8,6 +8,8 @@ import base64
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final, get_args
 
 from whence.errors import DataError
@@ -30,15 +32,25 @@ _KINDS: Final[dict[str, tuple[type, str]]] = {
     "caused_by": (list, "a list of ids"),
 }
 """What each field is in JSON."""
+_VALUES: Final = attrgetter(*ORDER)
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+"""Types whose values JSON shows as they are."""
 
 
 def format_time(ns: int) -> str:
     """RFC 3339 in UTC with nanoseconds: `2026-01-02T03:04:05.000000006Z`. Past the year 9999: in seconds."""
     seconds, rest = divmod(ns, _NS)
+    whole, zone = _second(seconds)
+    return f"{whole}.{rest:09d}{zone}"
+
+
+@lru_cache(256)
+def _second(seconds: int) -> tuple[str, str]:
+    """A second, and the sign of its zone: many events happen in the same few."""
     try:
-        return f"{datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()}.{rest:09d}Z"
+        return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(), "Z"
     except (ValueError, OverflowError, OSError):
-        return f"{seconds}.{rest:09d}"
+        return str(seconds), ""
 
 
 def parse_time(text: str) -> int:
@@ -64,12 +76,14 @@ def parse_time(text: str) -> int:
 
 def plain(value: Any) -> Any:
     """A value as JSON can show it: bytes as base64, non-finite numbers as their OTLP strings, the rest as they are."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124 - NaN is not itself
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(bytes(value)).decode()
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+    if type(value) is dict or isinstance(value, Mapping):
+        return {str(key): item if type(item) in _PLAIN else plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
@@ -78,15 +92,15 @@ def plain(value: Any) -> Any:
 def to_flat(event: Event) -> dict[str, Any]:
     """The event as a JSON object: fields in `ORDER`, absent and empty ones left out, times in RFC 3339."""
     flat: dict[str, Any] = {}
-    for name in ORDER:
-        value = getattr(event, name)
-        if value is None or value == () or value == {} or (name == "dropped" and value == 0):
+    for name, value in zip(ORDER, _VALUES(event), strict=True):
+        if type(value) is str:
+            flat[name] = value
+        elif value is None or (not value and (name == "dropped" or value == () or value == {})):
             continue
-        if name in ("time", "observed_time"):
-            value = format_time(value)
-        elif name == "severity":
-            value = value.name
-        flat[name] = plain(value)
+        elif name in ("time", "observed_time"):
+            flat[name] = format_time(value)
+        else:
+            flat[name] = value.name if name == "severity" else plain(value)
     return flat
 
 
