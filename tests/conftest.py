@@ -2,8 +2,10 @@
 
 Signals are as programs at a terminal have them: what is started in the background ignores Ctrl-C, and so would its children.
 Property tests have no deadline for an example, since machines that share their cores pause.
+The programs that tests start compile their modules once, and not at each start, whatever the environment says.
 """
 
+import os
 import signal
 import threading
 
@@ -11,6 +13,8 @@ from hypothesis import settings
 
 settings.register_profile("whence", deadline=None)
 settings.load_profile("whence")
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)

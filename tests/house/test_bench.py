@@ -31,6 +31,7 @@ FORWARD_ROWS = {"8 requests of 512": 2}
 SERVE_ROWS = {"The API": 16, "What Jaeger and Grafana ask": 19, "Live streams": 1}
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("bench", "rows"),
     [
@@ -50,7 +51,7 @@ def test_a_tiny_bench_prints_every_section_and_every_row(bench: str, rows: dict[
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=580,
     )
     assert done.returncode == 0, done.stderr
     sections = [section.splitlines() for section in done.stdout.strip().split("\n\n")[1:]]
