@@ -70,6 +70,12 @@ QUERIES = [
     ('{ name = "GET /" && status = error }', []),
     (f'{{ trace:id = "{trace_id(3)}" }}', [3]),
     ('{ name = "alone" }', [RUN]),
+    ("{ traceDuration >= 1s && traceDuration < 2s }", [2]),
+    ('{ span.http.status = "200" && trace:duration > 1s }', [1]),
+    ('{ rootServiceName = "web" && name = "query" }', [1]),
+    ('{ (trace:rootService =~ "we.|cron" && rootName != "GET /") }', [3]),
+    ('{ "GET /" = trace:rootName && status = ok }', [2]),
+    ('{ rootName !~ "GET.*" }', [RUN, 3]),
     ("{ true }", [RUN, 3, 2, 1]),
     ("{ false }", []),
 ]
@@ -85,8 +91,11 @@ REFUSED = [
     ("{} >> {}", "the operator '>>' between sets of spans"),
     ("{} && {}", "the operator '&&' between sets of spans"),
     ("{} | count() > 2", "the pipeline '| count() > 2'"),
-    ("{ traceDuration > 1s }", "traceDuration"),
-    ('{ rootServiceName = "x" }', "rootServiceName"),
+    ("{ traceDuration > 1s || name = `x` }", "traceDuration inside `||`"),
+    ("{ !(rootName = `x`) }", "join it to the rest with `&&`"),
+    ("{ rootName > `x` }", "use =, !=, =~ or !~"),
+    ("{ trace:duration = `x` }", "give a duration such as 100ms"),
+    ("{ childCount > 1 }", "childCount"),
     ('{ event.name = "x" }', "event.name"),
     ("{ link.x = 1 }", "link.x"),
     ("{ parent.x = 1 }", "parent.x"),
@@ -143,6 +152,30 @@ def test_windows_and_limits_bound_what_is_found(client: Client) -> None:
         assert client.ask("/tempo/api/search", **wrong).status == 400
 
 
+def test_what_is_asked_about_whole_traces_is_looked_for_until_enough_are_found(tmp_path: Path) -> None:
+    """Behind more traces that fit the rest than are looked at together at first; the oldest is the only one that took long."""
+    many = [a_whole_span(n, n, "quick", at=n, took=0.5) for n in range(2, 130)]
+    with a_client(write_traces(tmp_path / "a", [a_whole_span(1, 1, "slow", at=0, took=100), *many])) as client:
+        assert found(client, "{ traceDuration > 50s }") == [1]
+        assert len(found(client, "{ traceDuration < 50s }", limit=110)) == 110
+
+
+def test_times_and_counts_fit_into_tempos_32_bits(tmp_path: Path) -> None:
+    """A trace of years would make Grafana refuse everything that is found with it."""
+    spans = [a_whole_span(1, 1, took=10**8), a_whole_span(2, 2, took=-5)]
+    with a_client(write_traces(tmp_path / "a", spans)) as client:
+        traces = client.get("/tempo/api/search", q="{}")["traces"]
+    assert sorted(one["durationMs"] for one in traces) == [0, 2**32 - 1]
+
+
+@pytest.mark.parametrize("path", ["query", "query_range"])
+def test_metrics_are_refused_by_name(path: str, client: Client) -> None:
+    """Grafana asks for them elsewhere, and shows the text of the answer."""
+    reply = client.ask(f"/tempo/api/metrics/{path}", q="{} | rate() by (name)", start=1, end=2, step="1s")
+    assert (reply.status, "the pipeline '| rate()" in reply.body.decode()) == (400, True)
+    assert b"cannot compute metrics" in client.ask(f"/tempo/api/metrics/{path}", q="{}").body
+
+
 def test_a_trace_comes_as_protobuf_or_json(client: Client) -> None:
     """v2 inside its answer, v1 bare, with a resource, scope and status everywhere; 404 for an unknown one."""
     bare = client.ask("/tempo/api/traces/1", headers=PROTOBUF)
@@ -177,6 +210,11 @@ def test_tags_and_their_values_are_listed(client: Client) -> None:
     assert {"http.status", "a b", "ok", "share"} <= set(scopes["span"])
     assert scopes["instrumentation"] == ["s"]
     assert "status" in scopes["intrinsic"]
+    assert not {"span.kind", "span.status.message"} & set(scopes["span"])
+    second = START // SECOND
+    early = client.get("/tempo/api/v2/search/tags", limit=5000, start=second, end=second + 2)["scopes"]
+    assert {one["name"]: one["tags"] for one in early}["resource"] == ["service.name"]
+    assert all(len(one["tags"]) <= 1 for one in client.get("/tempo/api/v2/search/tags", limit=1)["scopes"])
     [only] = client.get("/tempo/api/v2/search/tags", scope="resource")["scopes"]
     assert only["name"] == "resource"
     assert "http.status" in client.get("/tempo/api/search/tags")["tagNames"]
@@ -194,9 +232,12 @@ def test_tags_and_their_values_are_listed(client: Client) -> None:
     assert values("resource.service.name") == [("string", name) for name in ("cron", "db", "tests", "web")]
     assert ("string", "GET /") in values("name")
     assert ("keyword", "error") in values("status")
-    assert values("span.nothing") == []
+    assert values("rootServiceName") == values("trace:rootService") == values(".service.name")
+    assert values("rootName", q='{ rootName = "GET /" && status = ok }') == [("string", "GET /")]
+    assert ("string", "query") not in values("rootName")
+    for tag in ("span.nothing", "event.x", "event:name", "link:traceID", "trace:id", "span:duration", "traceDuration"):
+        assert values(tag) == []  # Grafana offers these names itself
     assert client.get("/tempo/api/search/tag/zone/values")["tagValues"] == ["eu"]
-    assert client.ask("/tempo/api/v2/search/tag/event.name/values").status == 400
 
 
 def test_grafanas_question_whether_it_is_there(client: Client) -> None:

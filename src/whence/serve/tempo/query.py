@@ -16,7 +16,7 @@ from whence.event import names
 from whence.event.ids import span_id_of
 from whence.filter.paths import paths_in
 from whence.filter.selection import joined
-from whence.filter.tree import Compare, Everything, Filter, Path
+from whence.filter.tree import Compare, Filter, Path
 from whence.otlp.project import projected_span_id
 from whence.serve.access.caller import Caller, hidden_from
 from whence.serve.door import Here, answer
@@ -27,8 +27,9 @@ from whence.serve.jaeger.service import NO_SERVICE
 from whence.serve.jaeger.traces import Row, Summary, TraceStore
 from whence.serve.jaeger.whole import Trace, protobuf_of
 from whence.serve.jaeger.words import ns_of, trace_of, whole_of
+from whence.serve.tempo.on_trace import ON_TRACE, OnTrace, paths_of_traces
 from whence.serve.tempo.tags import tags, values
-from whence.serve.tempo.traceql import INTRINSICS, SCOPES, filter_of
+from whence.serve.tempo.traceql import INTRINSICS, SCOPES, Query, Unsupported, query_of
 
 router = APIRouter(prefix="/tempo/api", include_in_schema=False)
 PROTOBUF: Final = "application/protobuf"
@@ -37,6 +38,10 @@ _LIMIT: Final = 20
 _SPANS: Final = 3
 """Spans that are shown of each trace that is found."""
 _VALUES: Final = 1_000
+_AT_FIRST: Final = 100
+"""Traces that are looked at, at least, where something is asked about whole traces and the first few do not fit."""
+_UINT32: Final = (1 << 32) - 1
+"""What Tempo's milliseconds and counts are at most: Grafana refuses a whole answer for a greater one."""
 
 
 def _answering(route: Route) -> Route:
@@ -121,18 +126,34 @@ def search(request: Request, here: Here) -> Response:
     shown = whole_of("spss", given.get("spss", "")) or _SPANS
     if limit < 0 or shown < 0:
         raise BadQuery("cannot search: limit and spss are numbers from 1 on")
-    store, tree = store_here(here), joined([filter_of(given.get("q", "")), _window(request)])
-    wanted = [] if _asks_for_hidden(here.caller, tree) else store.find_where(here.caller, tree, limit)
-    matched = store.rows(here.caller, wanted, spans=True, of=tree)
-    found = [
-        _found(one, list(_shown(store, matched.get(one.trace_id, []))), shown, here.caller)
-        for one in store.summaries(here.caller, wanted)
-    ]
-    return answer({"traces": found, "metrics": {}})
+    store, asked = store_here(here), query_of(given.get("q", ""))
+    tree = joined([asked.tree, _window(request)])
+    found = [] if _asks_for_hidden(here.caller, asked) else _search(store, here.caller, tree, asked.on_trace, limit)
+    matched = store.rows(here.caller, [one.trace_id for one in found], spans=True, of=tree)
+    traces = [_found(one, list(_shown(store, matched.get(one.trace_id, []))), shown, here.caller) for one in found]
+    return answer({"traces": traces, "metrics": {}})
 
 
-def _asks_for_hidden(caller: Caller, tree: Filter) -> bool:
-    return hidden_from(caller, paths_in(tree)) is not None
+def _search(
+    store: TraceStore, caller: Caller, tree: Filter, on_trace: tuple[OnTrace, ...], limit: int
+) -> list[Summary]:
+    """At most so many traces, the newest first; what is asked about whole traces, of the newest `MOST` that fit the rest."""
+    fitting: dict[str, Summary] = {}
+    seen: set[str] = set()
+    depth = limit
+    while True:
+        wanted = store.find_where(caller, tree, depth)
+        for one in store.summaries(caller, [id for id in wanted if id not in seen]):
+            if all(asked.holds(one) for asked in on_trace):
+                fitting[one.trace_id] = one
+        if not on_trace or len(fitting) >= limit or len(wanted) < depth or depth >= MOST:
+            return list(fitting.values())[:limit]
+        seen.update(wanted)
+        depth = min(max(4 * depth, _AT_FIRST), MOST)
+
+
+def _asks_for_hidden(caller: Caller, asked: Query) -> bool:
+    return hidden_from(caller, {*paths_in(asked.tree), *paths_of_traces(asked.on_trace)}) is not None
 
 
 def _window(request: Request) -> Filter:
@@ -158,7 +179,7 @@ def _found(of: Summary, spans: list[Row], most: int, caller: Caller) -> dict[str
         "rootServiceName": of.root_service,
         "rootTraceName": of.root_operation,
         "startTimeUnixNano": str(of.start),
-        "durationMs": (of.end - of.start) // 1_000_000,
+        "durationMs": min(max(of.end - of.start, 0) // 1_000_000, _UINT32),
         "spanSets": [
             {
                 "spans": [
@@ -178,6 +199,17 @@ def _found(of: Summary, spans: list[Row], most: int, caller: Caller) -> dict[str
     }
 
 
+@router.get("/metrics/query_range")
+@router.get("/metrics/query")
+@_answering
+def metrics(request: Request, here: Here) -> Response:
+    """What Grafana asks where a query ends in `rate()` and the like."""
+    query_of(request.query_params.get("q", ""))
+    raise Unsupported(
+        "cannot compute metrics of TraceQL here: whence finds traces; leave out what stands behind the braces"
+    )
+
+
 # --- tags -----------------------------------------------------------------------------------------------------------------
 
 
@@ -186,7 +218,8 @@ def _found(of: Summary, spans: list[Row], most: int, caller: Caller) -> dict[str
 def scoped(request: Request, here: Here) -> Response:
     """The names of attributes of the newest spans, by scope."""
     found = _tags(request, store_here(here), here.caller)
-    return answer({"scopes": [{"name": name, "tags": keys} for name, keys in found.items()], "metrics": {}})
+    most = whole_of("limit", request.query_params.get("limit", "")) or None
+    return answer({"scopes": [{"name": name, "tags": keys[:most]} for name, keys in found.items()], "metrics": {}})
 
 
 @router.get("/search/tags")
@@ -201,7 +234,7 @@ def _tags(request: Request, store: TraceStore, caller: Caller) -> dict[str, list
     scope = request.query_params.get("scope", "")
     if scope == "intrinsic":
         return {scope: list(INTRINSICS)}
-    found = tags(store, caller)
+    found = tags(store, caller, _window(request))
     if scope not in ("", "none", *found):
         raise BadQuery(f"cannot list the tags of the scope {scope[:40]!r}: there are {', '.join(found)}")
     return found if scope in ("", "none") else {scope: found[scope]}
@@ -224,10 +257,11 @@ def plain_values(request: Request, here: Here) -> Response:
 
 def _values(request: Request, here: Here) -> Any:
     tag = request.path_params["tag"]
-    known = tag in INTRINSICS or ":" in tag or tag.partition(".")[0] in ("", *SCOPES)
+    known = tag in (*INTRINSICS, *ON_TRACE) or ":" in tag or tag.partition(".")[0] in ("", *SCOPES)
     given = request.query_params
-    within = joined([filter_of(given.get("q", "")) if given.get("q") else Everything(), _window(request)])
-    if _asks_for_hidden(here.caller, within):
+    asked = query_of(given.get("q", ""))
+    if _asks_for_hidden(here.caller, asked):
         return []
+    within = joined([asked.tree, _window(request)])
     found = values(store_here(here), here.caller, tag if known else f".{tag}", within)
     return found[: whole_of("limit", given.get("limit", "")) or _VALUES]

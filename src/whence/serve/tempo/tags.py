@@ -9,14 +9,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import orjson
 
+from whence.event import names
 from whence.filter.selection import joined
-from whence.filter.tree import Either, Filter, Path
+from whence.filter.tree import Either, Exists, Filter, Negation, Path
 from whence.index.scan import matching
 from whence.index.store import open_scanner
 from whence.serve.access.caller import Caller, visible_to
 from whence.serve.jaeger.limit import in_time
 from whence.serve.jaeger.search import IS_LOG_EVENT, IS_SPAN, SPAN_KINDS
 from whence.serve.jaeger.traces import TraceStore
+from whence.serve.tempo.on_trace import ROOT_NAMES, ROOT_SERVICES
 from whence.serve.tempo.traceql import INTRINSICS, STATUS_WORDS, paths_of
 
 _BLOCKS: Final = 24
@@ -24,6 +26,10 @@ ROWS: Final = _BLOCKS << 12
 """Rows that are looked at: some tenths of a second."""
 _SCOPES: Final = {"resource": "resource", "span": "attributes", "instrumentation": "scope"}
 """Tempo's scopes, and the column in which each stands."""
+_FIELDS: Final = {names.SPAN_KIND, names.SPAN_STATUS_MESSAGE}
+"""What stands among a span's attributes in the index, but is a field of its own in OTLP and in TraceQL."""
+_UNLISTED: Final = ("event", "link", "parent", "trace", "span")
+"""Scopes of which no values are offered, and those before a colon that have too many to choose from."""
 
 
 class Value(NamedTuple):
@@ -33,12 +39,12 @@ class Value(NamedTuple):
     value: str
 
 
-def tags(store: TraceStore, caller: Caller) -> dict[str, list[str]]:
-    """The names of attributes by scope, in alphabetical order."""
+def tags(store: TraceStore, caller: Caller, within: Filter) -> dict[str, list[str]]:
+    """The names of attributes by scope, in alphabetical order, of the spans that match a filter."""
     found: dict[str, set[str]] = {scope: set() for scope in _SCOPES}
-    for row in _rows(store, caller, Either((IS_SPAN, IS_LOG_EVENT)), tuple(_SCOPES.values())):
+    for row in _rows(store, caller, joined([Either((IS_SPAN, IS_LOG_EVENT)), within]), tuple(_SCOPES.values())):
         for scope, column in _SCOPES.items():
-            found[scope].update(_attributes(row, column))
+            found[scope].update(_attributes(row, column).keys() - _FIELDS)
     hidden = (lambda key: False) if caller.mask is None else caller.mask.hides
     named = {scope: sorted(key for key in keys if not hidden(key)) for scope, keys in found.items()}
     return {**named, "intrinsic": list(INTRINSICS)}
@@ -51,11 +57,17 @@ def values(store: TraceStore, caller: Caller, tag: str, within: Filter) -> list[
             return [Value("keyword", word) for word in STATUS_WORDS]
         case "kind" | "span:kind":
             return [Value("keyword", word) for word in ("unspecified", *SPAN_KINDS[1:])]
-        case "resource.service.name" | ".service.name":
-            return [Value("string", name) for name in store.lists.services(caller)]
-        case "duration" | "span:duration" | "statusMessage" | "traceDuration":
+        case "duration" | "statusMessage" | "traceDuration":
             return []
-    paths = [Path("type")] if tag in ("name", "span:name") else paths_of(tag)
+    if tag in ("resource.service.name", ".service.name", *ROOT_SERVICES):
+        return [Value("string", name) for name in store.lists.services(caller)]
+    if tag in ROOT_NAMES:
+        within = joined([within, Negation(Exists(Path("parent_span_id")))])
+    elif tag not in ("name", "span:name") and (
+        tag.partition(":")[0] in _UNLISTED or tag.partition(".")[0] in _UNLISTED[:3]
+    ):
+        return []
+    paths = [Path("type")] if tag in ("name", "span:name", *ROOT_NAMES) else paths_of(tag)
     columns = tuple(dict.fromkeys(path.field for path in paths))
     tree = joined([Either((IS_SPAN, IS_LOG_EVENT)), within])
     found = {value for row in _rows(store, caller, tree, columns) for value in _values(row, paths, caller)}

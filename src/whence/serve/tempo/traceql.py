@@ -1,4 +1,4 @@
-"""TraceQL to the filter tree: conditions on one span in braces, with Tempo's names and its typed comparisons.
+"""TraceQL to the filter tree: conditions on one span and on its trace, in braces, with Tempo's names and typed comparisons.
 
 The law: pure. What is not known here is an Unsupported that names it. Source: Tempo v3.0, pkg/traceql.
 """
@@ -6,25 +6,24 @@ The law: pure. What is not known here is an Unsupported that names it. Source: T
 import re
 from functools import cache
 from importlib import resources
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from lark import Lark, Token, Transformer, UnexpectedInput, v_args
 from lark.exceptions import VisitError
 
 from whence.event import names
+from whence.filter.selection import joined
 from whence.filter.tree import Both, Compare, Either, Everything, Exists, Filter, Matches, Negation, Operator, Path
 from whence.filter.values import regex
 from whence.serve.jaeger.asked import BadQuery
 from whence.serve.jaeger.search import FAILED, SPAN_KINDS, of_kind, of_service, own_field
 from whence.serve.jaeger.words import duration_of
+from whence.serve.tempo.on_trace import DURATIONS, ON_TRACE, OnTrace
 
 LONGEST: Final = 8_192
 DEEPEST: Final = 50
 _OPERATORS: Final = (">>", "<<", "!>>", "&>>", "~", ">", "<", "&&", "||", "|")
-_WHOLE_TRACE: Final = (
-    "traceDuration", "trace:duration", "rootName", "trace:rootName", "rootServiceName", "trace:rootService",
-    "nestedSetLeft", "nestedSetRight", "nestedSetParent", "childCount", "span:childCount",
-)  # fmt: skip
+_IN_TREES: Final = ("nestedSetLeft", "nestedSetRight", "nestedSetParent", "childCount", "span:childCount")
 _TEXTS: Final = {
     "name": Path("type"), "span:name": Path("type"), "span:id": Path("span_id"), "trace:id": Path("trace_id"),
     "span:parentID": Path("parent_span_id"), "statusMessage": Path("attributes", (names.SPAN_STATUS_MESSAGE,)),
@@ -46,16 +45,23 @@ class Unsupported(BadQuery):
     """What Tempo understands and whence does not."""
 
 
-def filter_of(text: str) -> Filter:
-    """The filter of the spans that a query is about; of no text, every span. Raises BadQuery."""
+class Query(NamedTuple):
+    """The spans that are asked for, and what must hold of the trace that such a span is in."""
+
+    tree: Filter
+    on_trace: tuple[OnTrace, ...] = ()
+
+
+def query_of(text: str) -> Query:
+    """What a query asks for; of no text, every span. Raises BadQuery."""
     if not text.strip():
-        return Everything()
+        return Query(Everything())
     if len(text) > LONGEST or len(re.findall(r"\(|!(?![=~])", text)) > DEEPEST:
         raise BadQuery(
             f"cannot read the TraceQL: it is longer than {LONGEST:,} characters or deeper than {DEEPEST} levels"
         )
     try:
-        return _Building().transform(_parser().parse(text))
+        return cast(Query, _Building().transform(_parser().parse(text)))
     except UnexpectedInput as fault:
         at = fault.pos_in_stream if isinstance(fault.pos_in_stream, int) and fault.pos_in_stream >= 0 else len(text)
         raise BadQuery(
@@ -107,10 +113,10 @@ class _Name(str):
 
 
 @v_args(inline=True)
-class _Building(Transformer[Token, Filter]):
-    """The parse tree to the filter tree, from the leaves up."""
+class _Building(Transformer[Token, Any]):
+    """The parse tree to the filter tree, from the leaves up; a Query where something is asked about whole traces."""
 
-    def start(self, tree: Filter | None, rest: Token | None) -> Filter:
+    def start(self, tree: Filter | Query | None, rest: Token | None) -> Query:
         if rest is not None:
             said = str(rest).strip()
             operator = next((one for one in _OPERATORS if said.startswith(one)), said[:20])
@@ -120,16 +126,20 @@ class _Building(Transformer[Token, Filter]):
             raise Unsupported(
                 f"cannot answer {what} in TraceQL: whence knows conditions on one span, in one pair of braces"
             )
-        return Everything() if tree is None else tree
+        return tree if isinstance(tree, Query) else Query(Everything() if tree is None else tree)
 
-    def either(self, *parts: Filter) -> Filter:
-        return Either(parts)
+    def either(self, *parts: Filter | Query) -> Filter:
+        return Either(tuple(map(_on_span, parts)))
 
-    def both(self, *parts: Filter) -> Filter:
-        return Both(parts)
+    def both(self, *parts: Filter | Query) -> Filter | Query:
+        trees = tuple(part for part in parts if not isinstance(part, Query))
+        queries = [part for part in parts if isinstance(part, Query)]
+        trees += tuple(one.tree for one in queries if not isinstance(one.tree, Everything))
+        tree = joined(list(trees))
+        return Query(tree, tuple(asked for one in queries for asked in one.on_trace)) if queries else tree
 
-    def negation(self, part: Filter) -> Filter:
-        return Negation(part)
+    def negation(self, part: Filter | Query) -> Filter:
+        return Negation(_on_span(part))
 
     def field(self, token: Token) -> _Name:
         return _Name(token)
@@ -153,7 +163,7 @@ class _Building(Transformer[Token, Filter]):
                 return _Literal(said == "true", "truth")
             case "nil":
                 return _Literal(None, "nil")
-        known = (*_TEXTS, *_DURATIONS, *_STATUSES, *_KINDS, *_WHOLE_TRACE)
+        known = (*_TEXTS, *_DURATIONS, *_STATUSES, *_KINDS, *ON_TRACE, *_IN_TREES)
         return _Name(said) if said in known or ":" in said else _Literal(str(said), "word")
 
     def alone(self, what: Any) -> Filter:
@@ -163,14 +173,39 @@ class _Building(Transformer[Token, Filter]):
             return condition(what, "=", _Literal(True, "truth"))
         raise BadQuery(f"cannot read the TraceQL: {getattr(what, 'value', what)!r} alone is no condition")
 
-    def comparison(self, left: Any, operator: Token, right: Any) -> Filter:
+    def comparison(self, left: Any, operator: Token, right: Any) -> Filter | Query:
         if isinstance(right, _Name) and isinstance(left, _Literal):
             left, right, operator = right, left, Token("OPERATOR", _FLIPPED.get(operator, operator))
         if not isinstance(left, _Name) or not isinstance(right, _Literal):
             raise Unsupported(
                 f"cannot compare {_shown(left)} with {_shown(right)} in TraceQL: whence compares a name with a value"
             )
+        if left in ON_TRACE:
+            return Query(Everything(), (_on_trace(left, str(operator), right),))
         return condition(left, str(operator), right)
+
+
+def _on_span(part: Filter | Query) -> Filter:
+    if isinstance(part, Query):
+        raise Unsupported(
+            f"cannot ask for {part.on_trace[0].name} inside `||` or `!` in TraceQL here: join it to the rest with `&&`"
+        )
+    return part
+
+
+def _on_trace(name: str, operator: str, literal: _Literal) -> OnTrace:
+    """One comparison of a whole trace."""
+    if name in DURATIONS:
+        return OnTrace(name, operator, _ns(name, operator, literal))
+    if literal.kind != "text" or operator not in ("=", "!=", "=~", "!~"):
+        raise BadQuery(f"cannot compare {name} {operator} {literal.value!r}: use =, !=, =~ or !~ and a text in quotes")
+    return OnTrace(name, operator, _expression(literal) if "~" in operator else literal.value)
+
+
+def _ns(name: str, operator: str, literal: _Literal) -> int:
+    if literal.kind not in ("duration", "number") or "~" in operator:
+        raise BadQuery(f"cannot compare {name} with {literal.value!r}: give a duration such as 100ms")
+    return int(literal.value)
 
 
 def _shown(of: Any) -> str:
@@ -179,14 +214,12 @@ def _shown(of: Any) -> str:
 
 def condition(name: str, operator: str, literal: _Literal) -> Filter:
     """One comparison. Raises BadQuery."""
-    if name in _WHOLE_TRACE:
+    if name in _IN_TREES:
         raise Unsupported(
-            f"cannot ask for {name} in TraceQL here: whence knows conditions on one span, not on whole traces"
+            f"cannot ask for {name} in TraceQL here: whence knows conditions on one span, not on its place among others"
         )
     if name in _DURATIONS:
-        if literal.kind not in ("duration", "number") or operator in ("=~", "!~"):
-            raise BadQuery(f"cannot compare {name} with {literal.value!r}: give a duration such as 100ms")
-        return Compare(Path("duration_ns"), cast(Operator, operator), int(literal.value))
+        return Compare(Path("duration_ns"), cast(Operator, operator), _ns(name, operator, literal))
     if name in (*_STATUSES, *_KINDS):
         return _worded(name, operator, literal)
     if name in _TEXTS:
@@ -243,6 +276,12 @@ def _compared(paths: list[Path], name: str, operator: str, literal: _Literal) ->
 
 
 def _fitting(path: Path, operator: str, literal: _Literal) -> Filter:
+    fits = Matches(path, _expression(literal))
+    return fits if operator == "=~" else Both((Exists(path), Negation(fits)))
+
+
+def _expression(literal: _Literal) -> str:
+    """An expression that covers a whole value."""
     if literal.kind != "text":
         raise BadQuery(f"cannot use {literal.value!r} as a regular expression: write it in quotes")
     pattern = f"^(?:{literal.value})$"
@@ -250,8 +289,7 @@ def _fitting(path: Path, operator: str, literal: _Literal) -> Filter:
         regex(pattern)
     except ValueError as cause:
         raise BadQuery(f"cannot use the regular expression {literal.value[:60]!r}: {cause}") from None
-    fits = Matches(path, pattern)
-    return fits if operator == "=~" else Both((Exists(path), Negation(fits)))
+    return pattern
 
 
 def _any(parts: list[Filter]) -> Filter:
