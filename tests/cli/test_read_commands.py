@@ -217,3 +217,11 @@ def test_log_counts(tmp_path: Path, whence: Ask) -> None:
     """`--count` answers with a number and nothing else, after the same conditions."""
     an_archive(tmp_path, [an_event("e", agent="a"), an_event("e", agent="a"), an_event("e", agent="b")])
     assert whence("log", "-a", tmp_path, "--count", "--agent", "a").out == "2\n"
+
+
+@pytest.mark.parametrize("command", [[], ["runs"], ["run"]])
+def test_a_short_option_shows_the_help_too(command: list[str], whence: Ask) -> None:
+    """`-h` is what many type first."""
+    told = whence(*command, "--help")
+    assert told.code == 0 and "-h, --help" in told.out
+    assert whence(*command, "-h") == told

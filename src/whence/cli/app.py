@@ -76,11 +76,10 @@ def call(arguments: Sequence[str]) -> int:
         return _say(f"cannot go on: {fault}", TROUBLE)
     except ModuleNotFoundError as missing:
         extra = EXTRAS.get((missing.name or "").partition(".")[0])
-        if extra is None:
+        if missing.name is None or extra is None:
             raise
-        return _say(
-            f"cannot go on: the package {missing.name} is not installed; pip install 'whence[{extra}]'", TROUBLE
-        )
+        package = "protobuf" if missing.name.startswith("google") else missing.name
+        return _say(f"cannot go on: the package {package} is not installed; pip install 'whence[{extra}]'", TROUBLE)
 
 
 def _say(message: str, code: int) -> int:
@@ -95,6 +94,7 @@ def command_for(arguments: Sequence[str]) -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         help="whence: what happened in a program, and why.",
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_program)
     wanted = _wanted(arguments)
@@ -102,7 +102,7 @@ def command_for(arguments: Sequence[str]) -> typer.Typer:
         app.command(
             command.name,
             help=None if command.name == wanted else command.help,
-            context_settings={"allow_interspersed_args": not command.passes_on},
+            context_settings={"allow_interspersed_args": not command.passes_on, "help_option_names": ["-h", "--help"]},
         )(_load(command) if command.name == wanted else _not_loaded)
     return app
 
