@@ -20,7 +20,7 @@ from whence.index.arrays import read_arrays, write_arrays
 from whence.index.columns import Row, batch_of
 from whence.index.engine import Engine
 from whence.index.scan import Blocks
-from whence.index.terms import Terms, TermsBuilder
+from whence.index.terms import Keys, Terms, TermsBuilder
 
 SOME = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -42,7 +42,7 @@ def test_a_block_in_which_a_filter_holds_is_never_left_out(blocks: list[list[Eve
     """Whatever the values, the pattern and the nesting."""
     terms = terms_of(blocks)
     for tree in trees:
-        mask, test = terms.blocks_for(need_of(tree)), matcher(tree)
+        mask, test = terms.blocks_for(need_of(tree), Keys()), matcher(tree)
         for number, events in enumerate(blocks):
             if any(test(event) for event in events):
                 assert mask is None or mask[number], to_text(tree)
@@ -99,7 +99,7 @@ def test_what_stands_in_one_block_is_looked_for_in_that_only(question: str) -> N
         ]
         for n in range(1, 101)
     ]  # fmt: skip
-    mask = terms_of(blocks).blocks_for(need_of(parse(question, now=0)))
+    mask = terms_of(blocks).blocks_for(need_of(parse(question, now=0)), Keys())
     assert mask is not None
     assert mask[76]
     assert mask.sum() <= 2
@@ -109,7 +109,7 @@ def test_what_stands_in_one_block_is_looked_for_in_that_only(question: str) -> N
 def test_where_nothing_is_known_every_block_is_left(question: str) -> None:
     """A question that can hold anywhere is asked everywhere; `x` is part of too many words to look for."""
     blocks = [[Event(id=f"E{n}", type="text", time=n, payload={"n": n})] for n in range(3)]
-    mask = terms_of(blocks).blocks_for(need_of(parse(question, now=0)))
+    mask = terms_of(blocks).blocks_for(need_of(parse(question, now=0)), Keys())
     assert mask is None or mask.all()
 
 

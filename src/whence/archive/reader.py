@@ -246,12 +246,15 @@ class Listing:
         self._segments: list[Segment] = []
         self._folders: Folders = {}
         self._settled = False
+        self.times = 0
+        """How often it was listed: what was seen of the folders is as it was while this stays the same."""
 
     def segments(self) -> list[Segment]:
         """As `list_segments`."""
         if not (self._settled and all(map(_is_unchanged, self._folders.items()))):
             began = time.time_ns()
             self._segments, self._folders = _listed(self._root, self._only)
+            self.times += 1
             # The clock of files is coarse: what came just behind a listing may not change the folder's time again.
             times = self._folders.values()
             self._settled = bool(times) and all(changed < began - _COARSE for changed in times)
@@ -260,7 +263,7 @@ class Listing:
 
 def _is_unchanged(folder: tuple[str, int]) -> bool:
     try:
-        return Path(folder[0]).stat().st_mtime_ns == folder[1]
+        return os.stat(folder[0]).st_mtime_ns == folder[1]  # noqa: PTH116 - of many folders, a Path each takes longer
     except OSError:
         return False
 
@@ -353,6 +356,11 @@ class Archive:
             for segment in self._listing.segments()
             if (groups is None or segment.group in groups) and (signal is None or segment.signal in (None, signal))
         ]
+
+    def listed(self) -> int:
+        """A number that stays the same while no file in the archive comes, goes or is renamed."""
+        self._listing.segments()
+        return self._listing.times
 
     def lines(self, *, groups: Container[str] | None = None, signal: Signal | None = None) -> Iterator[StoredLine]:
         """Every whole line, segment after segment; what had to be skipped is put to `problems`."""

@@ -119,7 +119,7 @@ class Engine:
         self._scanner = open_scanner()
         self._ledger: Ledger | None = None
         self._blocks: Blocks | None = None
-        self._blocks_of: Any = None
+        self._blocks_of = -1
         self._session: duckdb.DuckDBPyConnection | None = None
         self._session_of: Blocks | None = None
 
@@ -138,11 +138,10 @@ class Engine:
     def _now(self) -> tuple[Blocks, Ledger]:
         with self.lock:
             self.parts.look()
-            made_of = [part.key for part in self.parts.parts]
-            if self._blocks is None or self._ledger is None or made_of != self._blocks_of:
+            if self._blocks is None or self._ledger is None or self._blocks_of != self.parts.version:
                 self._ledger = bring_up_to_date(self._ledger, self.parts)
                 self._blocks = Blocks(self.parts, self._ledger.repeats, self._blocks)
-                self._blocks_of = made_of
+                self._blocks_of = self.parts.version
             return self._blocks, self._ledger
 
     def look(self) -> duckdb.DuckDBPyConnection:

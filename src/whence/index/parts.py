@@ -4,6 +4,7 @@ The law: what was decoded once is not decoded again while this lives. A row's nu
 lines, stays the same from its first sight in the tail to the sealed sidecar.
 """
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ from whence.index.background import build_all
 from whence.index.build import ROWS_AT_ONCE, Reading, joined
 from whence.index.columns import SCHEMA
 from whence.index.sidecar import Note, load_note, note_path, parquet_path, source_of, terms_path
-from whence.index.terms import Mask, Terms
+from whence.index.terms import Keys, Mask, Terms
 
 WORTHWHILE: Final = 256 << 10
 """Plain bytes without a sidecar, in all of the archive, from which on sidecars are written: fewer are parsed in 20 ms."""
@@ -112,9 +113,9 @@ class Part:
         tail = [[each["min"].as_py(), each["max"].as_py()] for each in found]
         return np.concatenate([*covered, np.array(tail, np.int64).reshape(-1, 2)])
 
-    def blocks_for(self, need: Need) -> Mask:
+    def blocks_for(self, need: Need, keys: Keys) -> Mask:
         """The blocks in which an event may have what is needed, all of the tail's among them; None for every block."""
-        mask = self.opened()[1].blocks_for(need) if self.covered else np.zeros(0, bool)
+        mask = self.opened()[1].blocks_for(need, keys) if self.covered else np.zeros(0, bool)
         return None if mask is None else np.concatenate([mask, np.ones(len(self.tail), bool)])
 
     def block(self, number: int, columns: Sequence[str]) -> pa.Table:
@@ -156,18 +157,31 @@ class Parts:
         self.archive = archive
         self.parts: list[Part] = []
         self.keep = keep
+        self.version = 0
+        """What changes whenever a part does."""
         self._worthwhile = worthwhile
+        self._listed = 0
+        self._standing: dict[str, tuple[Segment, Any]] = {}
+        """The segments that may still grow, and how they were when they were last looked at."""
 
     def look(self) -> bool:
         """Bring everything up to date; whether anything changed."""
+        listed = self.archive.listed()
+        if listed == self._listed and all(_standing(segment) == was for segment, was in self._standing.values()):
+            return False
         before = [part.key for part in self.parts]
         known = {part.segment.stem: part for part in self.parts}
         segments = [segment for segment in self.archive.segments() if segment.signal != "metrics"]
+        standing = {segment.stem: (segment, _standing(segment)) for segment in segments}
         self.parts = [self._part(segment, known.get(segment.stem)) for segment in segments]
         if self.keep:
             self._build()
         self.parts = [_read_on(part) for part in self.parts]
-        return before != [part.key for part in self.parts]
+        self._listed = listed
+        self._standing = {part.segment.stem: standing[part.segment.stem] for part in self.parts if not _is_final(part)}
+        changed = before != [part.key for part in self.parts]
+        self.version += changed
+        return changed
 
     def problems(self) -> list[Problem]:
         """What had to be skipped, each once."""
@@ -223,6 +237,22 @@ def _with_note(part: Part, note: Note) -> Part:
     """The part with a new sidecar. Whoever still reads the former one goes on with that."""
     reading = Reading(part.segment, note.bytes, note.found())
     return Part(part.segment, note, reading, [], part.source, _stamp(part.segment))
+
+
+def _is_final(part: Part) -> bool:
+    """Whether the sidecar covers a segment that is sealed: nothing follows."""
+    return part.note is not None and part.note.sealed is not None
+
+
+def _standing(segment: Segment) -> Any:
+    """What changes when more is written to a segment, its folder staying as it is."""
+    if segment.name is None:
+        return source_of(segment)
+    try:
+        found = os.stat(f"{segment.base}{names.PLAIN}")  # noqa: PTH116 - asked by every question
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _read_on(part: Part) -> Part:

@@ -22,6 +22,7 @@ from whence.index.causes import among
 from whence.index.columns import NAMES, READ, SCHEMA
 from whence.index.parts import Identity, Parts
 from whence.index.store import table_of
+from whence.index.terms import Keys
 
 Numbers = Any
 """A numpy array of one dimension."""
@@ -82,9 +83,9 @@ class Blocks:
 
     def left_by(self, need: Need) -> Numbers:
         """The numbers of the blocks in which an event may have what is needed."""
-        masks = []
+        masks, keys = [], Keys()
         for part, firsts in zip(self.parts, self.firsts, strict=True):
-            mask = part.blocks_for(need)
+            mask = part.blocks_for(need, keys)
             masks.append(np.ones(len(firsts) - 1, bool) if mask is None else mask)
         return np.flatnonzero(np.concatenate([np.empty(0, bool), *masks]))
 

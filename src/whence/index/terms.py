@@ -6,6 +6,7 @@ that is named may. Blocks are named by their number, modulo 2^16 for values.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -44,6 +45,8 @@ _HITS: Final = 4_096
 """Beyond this many words that hold a piece, the piece tells too little to go on."""
 _SHORT: Final = 3
 """A piece of a word this short, open at the front, is not looked for: nearly every block has it."""
+_REMEMBERED: Final = 256
+"""Answers about words that are kept: a server is asked for the same services and keys again and again."""
 _BLOCK_BITS: Final = 16
 _NEWLINE: Final = 10
 _NEVER: Final = np.iinfo(np.int64)
@@ -53,6 +56,25 @@ def key_of(field: str, value: str) -> int:
     """48 bits of a digest of a field's value, the place of a block's number left free."""
     digest = blake2b(f"{field}\0{value}".encode("utf-8", "surrogatepass"), digest_size=6).digest()
     return int.from_bytes(digest, "little") << _BLOCK_BITS
+
+
+_asked_key: Final = lru_cache(1 << 13)(key_of)
+"""The same, remembered: one question asks every segment for the same values."""
+
+
+class Keys:
+    """The keys of the values that one question asks for, looked up once for all segments."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, tuple[AnyOf, Numbers]] = {}
+
+    def any_of(self, need: AnyOf) -> Numbers:
+        """The keys of the values among the parts of a need, in ascending order."""
+        known = self._of.get(id(need))
+        if known is None:
+            found = [_asked_key(part.field, part.value) for part in need.parts if isinstance(part, Value)]
+            known = self._of[id(need)] = (need, np.sort(np.array(found, np.uint64)))
+        return known[1]
 
 
 class TermsBuilder:
@@ -124,43 +146,54 @@ class Terms:
         self._text, self._start = _searchable(arrays["text"])
         self.ranges = arrays["ranges"].reshape(-1, len(RANGES), 2)
         """Of each block and each field of `RANGES` the least and the greatest value; the greatest is less where there is none."""
+        self._known: dict[Words, Mask] = {}
 
     def __len__(self) -> int:
         """How many blocks there are."""
         return len(self.ranges)
 
-    def blocks_for(self, need: Need) -> Mask:
-        """The blocks in which an event may have what is needed; None for all of them."""
+    def blocks_for(self, need: Need, keys: Keys) -> Mask:
+        """The blocks in which an event may have what is needed; None for all of them. `keys`: of the question."""
         match need:
             case Anything():
                 return None
             case All(parts):
                 found = None
                 for part in parts:
-                    mask = self.blocks_for(part)
+                    mask = self.blocks_for(part, keys)
                     found = mask if found is None else found if mask is None else found & mask
                     if found is not None and not found.any():
                         return found
                 return found
             case AnyOf(parts):
-                found = np.zeros(len(self), bool)
+                found = self._of_keys(keys.any_of(need))
                 for part in parts:
-                    mask = self.blocks_for(part)
+                    if isinstance(part, Value):
+                        continue
+                    mask = self.blocks_for(part, keys)
                     if mask is None:
                         return None
                     found |= mask
                 return found
             case Value(field, value):
-                return self._of_key(key_of(field, value))
+                return self._of_keys(np.array([_asked_key(field, value)], np.uint64))
             case Between(field, low, high):
                 edges = self.ranges[:, RANGES.index(field)]
                 return (edges[:, 0] <= high) & (edges[:, 1] >= low) & (edges[:, 0] <= edges[:, 1])
             case Words(pieces, around):
-                return self._of_words(pieces, around)
+                if need not in self._known:
+                    if len(self._known) >= _REMEMBERED:
+                        self._known = {}
+                    self._known[need] = self._of_words(pieces, around)
+                return self._known[need]
 
-    def _of_key(self, key: int) -> Mask:
-        first, last = np.searchsorted(self._keys, np.array([key, key + (1 << _BLOCK_BITS)], np.uint64))
-        residues = self._keys[first:last] & np.uint64((1 << _BLOCK_BITS) - 1)
+    def _of_keys(self, keys: Numbers) -> Mask:
+        """The blocks that have one of these, given in ascending order."""
+        numbers = np.uint64((1 << _BLOCK_BITS) - 1)
+        first, last = self._keys.searchsorted(keys), self._keys.searchsorted(keys | numbers, "right")
+        there = np.flatnonzero(last > first)
+        listed = [self._keys[first[n] : last[n]] for n in there.tolist()]
+        residues = np.concatenate([np.empty(0, np.uint64), *listed]) & numbers
         if len(self) <= 1 << _BLOCK_BITS:
             found = np.zeros(len(self), bool)
             found[residues] = True

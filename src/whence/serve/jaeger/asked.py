@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from whence.collect.records.plain import as_string
+from whence.serve.jaeger.glance import Summary
 from whence.serve.jaeger.lists import Dependency, Operation
 from whence.serve.jaeger.proto import STORAGE
 from whence.serve.jaeger.search import Search
-from whence.serve.jaeger.traces import Summary
 
 NS: Final = 1_000_000_000
 DEPTH: Final = 100

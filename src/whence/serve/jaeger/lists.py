@@ -15,14 +15,14 @@ import pyarrow.compute as pc
 
 from whence.event import names
 from whence.filter.selection import joined
-from whence.filter.tree import Compare, Either, Everything, Exists, Filter, Path
+from whence.filter.tree import Compare, Everything, Exists, Filter, Path
 from whence.index.causes import among
 from whence.index.engine import Engine
 from whence.index.scan import Blocks, Where, columns_in
 from whence.index.store import open_scanner, table_of
 from whence.serve.access.caller import Caller, visible_to
 from whence.serve.jaeger.limit import in_time
-from whence.serve.jaeger.search import IS_LOG_EVENT, IS_SPAN, SPAN_KINDS
+from whence.serve.jaeger.search import IS_SPAN, SHOWN, SPAN_KINDS
 from whence.serve.jaeger.service import service_in
 
 Numbers = Any
@@ -197,7 +197,3 @@ def _some(chosen: Numbers) -> Iterator[Numbers]:
     for at in range(0, len(chosen), _AT_ONCE):
         in_time()
         yield chosen[at : at + _AT_ONCE]
-
-
-SHOWN: Final[Filter] = Either((IS_SPAN, IS_LOG_EVENT))
-"""What may be shown as a span."""

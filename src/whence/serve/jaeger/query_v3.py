@@ -13,8 +13,8 @@ from starlette.responses import Response
 from whence.serve.door import Here
 from whence.serve.jaeger.asked import DEPTH, BadQuery, checked
 from whence.serve.jaeger.forms import NotFound, answering, json_answer, store_here
+from whence.serve.jaeger.glance import Summary
 from whence.serve.jaeger.search import Search
-from whence.serve.jaeger.traces import Summary
 from whence.serve.jaeger.whole import Trace
 from whence.serve.jaeger.words import attributes_of, duration_of, moment_of, trace_of, whole_of
 

@@ -37,6 +37,9 @@ _DEEP: Final = 8
 IS_SPAN: Final = Both((Compare(Path("signal"), "=", "span"), Exists(Path("trace_id")), Exists(Path("span_id"))))
 IS_LOG_EVENT: Final = Both((Compare(Path("signal"), "=", "log"), Compare(Path("type"), "!=", "")))
 """Log records that name an event: those that are projected."""
+SHOWN: Final[Filter] = Either((IS_SPAN, IS_LOG_EVENT))
+"""What may be shown as a span."""
+SPAN_EVENTS: Final[Filter] = Compare(Path("signal"), "=", "span_event")
 ON_SPAN: Final = Both((Exists(Path("trace_id")), Exists(Path("span_id"))))
 FAILED: Final = Compare(Path("severity"), ">=", ERROR)
 _SERVICE: Final = Path("resource", (names.SERVICE_NAME,))
@@ -90,7 +93,7 @@ def events_of(search: Search, said: list[Said]) -> Filter | None:
     wanted = [one.on_event for one in said if one.on_event is not None]
     if not wanted:
         return None
-    shown = Either((Compare(Path("signal"), "=", "span_event"), IS_LOG_EVENT))
+    shown = Either((SPAN_EVENTS, IS_LOG_EVENT))
     after = [_bound("time", ">=", search.start_min)] if search.start_min > 0 else []
     return joined([shown, ON_SPAN, *after, _any(wanted)])
 

@@ -26,10 +26,11 @@ from whence.serve.jaeger.asked import (
     search_of,
     summaries_message,
 )
+from whence.serve.jaeger.glance import Summary
 from whence.serve.jaeger.limit import answered_within
 from whence.serve.jaeger.proto import STORAGE, HealthCheckRequest, HealthCheckResponse
 from whence.serve.jaeger.store import store_of
-from whence.serve.jaeger.traces import Summary, TraceStore
+from whence.serve.jaeger.traces import TraceStore
 from whence.serve.jaeger.whole import protobuf_of
 from whence.serve.run import is_local
 from whence.serve.served import Served

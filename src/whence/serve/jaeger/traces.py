@@ -4,43 +4,44 @@ The law: an answer is that of the spans a caller may see, and comes from the ind
 given whole.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Final, NamedTuple
+
+import pyarrow as pa
 
 from whence.event.ids import span_id_of
 from whence.event.model import Event
-from whence.filter.match import Matcher, matcher
 from whence.filter.selection import joined
-from whence.filter.tree import Among, Either, Exists, Filter, Path
+from whence.filter.tree import Either, Exists, Filter, Path
 from whence.index.engine import Engine
 from whence.index.scan import Where, matching
 from whence.index.store import open_scanner
 from whence.otlp.shown import tie_of, trace_of_run
-from whence.otlp.value import plain_attributes
-from whence.serve.access.caller import EVERYTHING, Caller, sees, visible_to
+from whence.serve.access.caller import EVERYTHING, Caller, visible_to
+from whence.serve.jaeger.fits import Fits, Links
+from whence.serve.jaeger.glance import COLUMNS as GLANCED
+from whence.serve.jaeger.glance import Summary, in_order, summaries
 from whence.serve.jaeger.limit import in_time
 from whence.serve.jaeger.lists import Lists
 from whence.serve.jaeger.masks import masking
 from whence.serve.jaeger.search import (
-    ERROR,
     IS_LOG_EVENT,
     IS_SPAN,
-    ON_SPAN,
-    Said,
+    SHOWN,
+    SPAN_EVENTS,
     Search,
     events_of,
     of_runs_own,
     of_traces,
     said_of,
-    says,
     spans_of,
 )
 from whence.serve.jaeger.service import service_in
 from whence.serve.jaeger.walk import Pair, Walk, Wanted
 from whence.serve.jaeger.whole import Lines, Parts, Trace, assemble
 
-_AT_ONCE: Final = 500
+_AT_ONCE: Final = 1_000
 """Traces that are looked up together."""
 _LINKED_BLOCKS: Final = 32
 _LINKED_LINES: Final = 200
@@ -71,30 +72,6 @@ class Row(NamedTuple):
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Of:
-    """A count of spans of one service."""
-
-    service: str
-    spans: int
-    errors: int
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A trace at a glance; times in ns since the epoch."""
-
-    trace_id: str
-    root_service: str
-    root_operation: str
-    start: int
-    end: int
-    spans: int
-    errors: int
-    orphans: int
-    services: tuple[Of, ...]
-
-
 class TraceStore:
     """The traces of one archive. Safe to ask from several threads; each question looks anew."""
 
@@ -102,6 +79,7 @@ class TraceStore:
         self.engine = engine
         self.lists = Lists(engine)
         """Services, operations and dependencies."""
+        self._links = Links(engine.archive)
         self._scanner = open_scanner()
         self._runs: dict[str, str | None] = {}
         self._named: set[str | None] = set()
@@ -119,12 +97,12 @@ class TraceStore:
         direct = joined([spans_of(search), *(one.on_span for one in said)])
         on_events = events_of(search, said)
         ledger = self.engine.graph()
-        fits = _Fits(self, caller, search, said)
+        fits = Fits(partial(self._pairs, caller), search, said)
         wanted = Wanted(
             self._where(caller, direct),
             None if on_events is None else self._where(caller, on_events),
             lambda pair: span_id_of(*pair) in ledger,
-            fits,
+            partial(fits, known=len(said) == 1),
             search.depth,
         )
         found = Walk(wanted).go(self.engine.blocks(), self._scanner)
@@ -135,11 +113,11 @@ class TraceStore:
     def find_where(self, caller: Caller, tree: Filter, depth: int) -> list[str]:
         """The ids of at most `depth` traces in which something shown as a span matches a filter, the newest such first."""
         ledger = self.engine.graph()
-        where = self._where(caller, joined([Either((IS_SPAN, IS_LOG_EVENT)), tree]))
+        where = self._where(caller, joined([SHOWN, tree]))
         wanted = Wanted(where, None, lambda pair: span_id_of(*pair) in ledger, lambda pairs: [], depth)
         return Walk(wanted).go(self.engine.blocks(), self._scanner) if depth > 0 else []
 
-    def _by_links(self, caller: Caller, search: Search, fits: "_Fits") -> list[str]:
+    def _by_links(self, caller: Caller, search: Search, fits: Fits) -> list[str]:
         """The traces in which a link says what is asked for: of the newest spans that have links."""
         where = self._where(caller, joined([IS_SPAN, spans_of(search), Exists(Path("caused_by"))]))
         blocks = self.engine.blocks()
@@ -150,16 +128,9 @@ class TraceStore:
         table = matching(blocks, where, left, self._scanner.cursor(), ("time", "trace_id", "span_id", "_stem", "_line"))
         rows = sorted(zip(*(table[name].to_pylist() for name in table.column_names[:5]), strict=True), reverse=True)
         places = list(dict.fromkeys((stem, line) for *_, stem, line in rows))[:_LINKED_LINES]
-        wanted = {(key, value): matcher(says(key, value)) for key, value in search.attributes.items()}
-        said: dict[Pair, set[tuple[str, str]]] = {}
-        for found in Lines(self.engine.archive).read(places):
-            for trace, spans in found.items():
-                for _, span in spans:
-                    pair = (trace, str(span.get("spanId", "")).lower())
-                    said.setdefault(pair, set()).update(_said_by_links(span, wanted))
-        pairs = [(trace, span) for _, trace, span, *_ in rows if said.get((trace, span))]
-        fits.links = said
-        return list(dict.fromkeys(fits(pairs)))
+        said = self._links.said(places, search.attributes)
+        pairs = [(trace, span) for _, trace, span, *_ in rows if (trace, span) in said]
+        return list(dict.fromkeys(fits(pairs, said)))
 
     # --- rows -------------------------------------------------------------------------------------------------------------
 
@@ -171,7 +142,7 @@ class TraceStore:
         `spans`: only what may be shown as a span. `of`: only what matches it.
         """
         found: dict[str, list[Row]] = {trace: [] for trace in traces}
-        shown = Either((IS_SPAN, IS_LOG_EVENT)) if spans else Either((IS_SPAN, SPAN_EVENTS, IS_LOG_EVENT))
+        shown = SHOWN if spans else Either((IS_SPAN, SPAN_EVENTS, IS_LOG_EVENT))
         for at in range(0, len(traces), _AT_ONCE):
             in_time()
             some = list(traces[at : at + _AT_ONCE])
@@ -191,8 +162,7 @@ class TraceStore:
         return (self._runs[trace],) if trace in self._runs else None
 
     def _rows(self, caller: Caller, tree: Filter) -> list[Row]:
-        blocks, where = self.engine.blocks(), self._where(caller, tree)
-        table = matching(blocks, where, blocks.left_by(where.need), self._scanner.cursor(), _COLUMNS)
+        table = in_order(self._table(caller, tree, _COLUMNS))
         columns = {name: table[name].to_pylist() for name in _COLUMNS}
         services: dict[str | None, str] = {}
         for text in columns["resource"]:
@@ -201,44 +171,34 @@ class TraceStore:
         columns["resource"] = [services[text] for text in columns["resource"]]
         columns["duration_ns"] = [value or 0 for value in columns["duration_ns"]]
         columns["severity"] = [value or 0 for value in columns["severity"]]
-        return sorted(map(Row._make, zip(*columns.values(), strict=True)), key=lambda row: (row.time, row.id))
+        return list(map(Row._make, zip(*columns.values(), strict=True)))
+
+    def _table(self, caller: Caller, tree: Filter, columns: Sequence[str]) -> pa.Table:
+        """Columns of the rows that match, in no order."""
+        blocks, where = self.engine.blocks(), self._where(caller, tree)
+        return matching(blocks, where, blocks.left_by(where.need), self._scanner.cursor(), columns)
+
+    def _pairs(self, caller: Caller, tree: Filter) -> set[Pair]:
+        """The traces and spans of the rows that match."""
+        table = self._table(caller, tree, ("trace_id", "span_id"))
+        return set(zip(table["trace_id"].to_pylist(), table["span_id"].to_pylist(), strict=True))
 
     # --- answers ----------------------------------------------------------------------------------------------------------
 
     def summaries(self, caller: Caller, traces: Sequence[str]) -> Iterator[Summary]:
         """Each of these traces at a glance, in their order; one of which nothing may be seen is left out."""
-        for trace, rows in self.rows(caller, traces, spans=True).items():
-            known = {row.span_id for row in rows if row.signal == "span"}
-            shown = [row for row in rows if row.signal == "span" or not (row.trace_id and row.span_id in known)]
-            if shown:
-                yield self._summary(caller, trace, shown, known)
-
-    def _summary(self, caller: Caller, trace: str, rows: list[Row], known: set[str | None]) -> Summary:
         masked = (lambda text: text) if caller.mask is None else caller.mask.text
-        services: dict[str, list[int]] = {}
-        roots = []
-        orphans = 0
-        for row in rows:
-            count = services.setdefault(row.service, [0, 0])
-            count[0] += 1
-            count[1] += row.severity >= ERROR
-            parent = row.parent_id if row.signal == "span" else row.span_id
-            if not parent:
-                roots.append(row)
-            elif parent not in known:
-                orphans += 1
-        root = next((row for row in roots if row.signal == "span"), (roots or rows)[0])
-        return Summary(
-            trace,
-            masked(root.service),
-            masked(root.type),
-            rows[0].time,
-            max(row.time + row.duration for row in rows),
-            len(rows),
-            sum(errors for _, errors in services.values()),
-            orphans,
-            tuple(Of(masked(service), *count) for service, count in services.items()),
-        )
+        found: dict[str, Summary] = {}
+        for at in range(0, len(traces), _AT_ONCE):
+            in_time()
+            tree = joined([of_traces(list(traces[at : at + _AT_ONCE])), SHOWN])
+            found |= {one.trace_id: one for one in summaries(self._table(caller, tree, GLANCED), None, masked)}
+        for trace in traces:
+            if trace not in found and (known := self._run_of(trace)) is not None:
+                rows = in_order(self._table(caller, of_runs_own(known[0]), GLANCED)).slice(0, _MOST_IN_A_RUN)
+                found |= {one.trace_id: one for one in summaries(rows, trace, masked)}
+            if trace in found:
+                yield found[trace]
 
     def whole(self, caller: Caller, traces: Iterable[str]) -> Iterator[Trace]:
         """These traces whole, in their order; one of which nothing may be seen is left out."""
@@ -275,57 +235,3 @@ class TraceStore:
 
 
 _TOGETHER: Final = 20
-SPAN_EVENTS: Final[Filter] = Among(Path("signal"), ("span_event",))
-
-
-class _Fits:
-    """Whether spans fit a search, their events and what is known of their links taken together: the traces of those that do."""
-
-    def __init__(self, store: TraceStore, caller: Caller, search: Search, said: Sequence[Said]) -> None:
-        self.links: dict[Pair, set[tuple[str, str]]] = {}
-        self._store, self._caller, self._search = store, caller, search
-        self._base, self._sees = matcher(spans_of(search)), sees(caller)
-        self._said = [
-            (one.key, matcher(one.on_span), None if one.on_event is None else matcher(one.on_event)) for one in said
-        ]
-
-    def __call__(self, pairs: Sequence[Pair]) -> list[str]:
-        found = []
-        for at in range(0, len(pairs), _AT_ONCE):
-            in_time()
-            some = pairs[at : at + _AT_ONCE]
-            spans = self._store.engine.load(span_id_of(*pair) for pair in some)
-            events = self._events(some)
-            for pair in some:
-                span = spans.get(span_id_of(*pair))
-                if span is not None and self._fits(pair, span, events.get(pair, ())):
-                    found.append(pair[0])
-        return found
-
-    def _events(self, pairs: Sequence[Pair]) -> dict[Pair, list[Event]]:
-        spans = tuple(dict.fromkeys(span for _, span in pairs))
-        tree = joined([ON_SPAN, Among(Path("span_id"), spans), Either((SPAN_EVENTS, IS_LOG_EVENT))])
-        found: dict[Pair, list[Event]] = {}
-        for event in self._store.engine.events(self._store._where(self._caller, tree)):
-            found.setdefault((event.trace_id or "", event.span_id or ""), []).append(event)
-        return found
-
-    def _fits(self, pair: Pair, span: Event, events: Sequence[Event]) -> bool:
-        if not self._base(span) or (not self._caller.sees_all and not self._sees(span)):
-            return False
-        linked = self.links.get(pair, ())
-        return all(
-            on_span(span)
-            or (on_event is not None and any(map(on_event, events)))
-            or (key, self._search.attributes[key]) in linked
-            for key, on_span, on_event in self._said
-        )
-
-
-def _said_by_links(span: Any, wanted: Mapping[tuple[str, str], Matcher]) -> Iterator[tuple[str, str]]:
-    for link in span.get("links") or ():
-        try:
-            said = Event(id="", type="", time=0, attributes=plain_attributes(link.get("attributes")))
-        except (ValueError, TypeError, AttributeError):
-            continue
-        yield from (pair for pair, says in wanted.items() if says(said) is True)

@@ -25,7 +25,7 @@ _FIRST: Final = 2
 _MOST: Final = 128
 """Blocks that are looked at together: few first, when the newest may be enough, then more and more."""
 COLUMNS: Final = ("time", "signal", "trace_id", "span_id", "run")
-_VERIFIED: Final = 64
+_VERIFIED: Final = 256
 """Spans that are looked at together whether they fit as a whole."""
 
 

@@ -6,11 +6,11 @@ The law: a line is given as it was written, but for what the caller may not see;
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
-from whence.archive.reader import Archive, Segment
+from whence.archive.reader import Archive, Segment, StoredLine
 from whence.errors import DataError
 from whence.event.ids import span_event_id_of, span_id_of
 from whence.event.model import Event
@@ -100,45 +100,51 @@ Found = dict[str, list[tuple[Around, Json]]]
 """A line's spans by their trace, each with what surrounds it."""
 
 
-class Lines:
-    """The lines of an archive by place, some of them kept as they were parsed. Of one thread."""
+class Reader:
+    """Lines of an archive by their places, which are best asked for in ascending order. Of one thread."""
 
     def __init__(self, archive: Archive) -> None:
         self._segments: Mapping[str, Segment] = {segment.stem: segment for segment in archive.segments()}
+        self._stream: Iterator[StoredLine] | None = None
+        self._at: Where = ("", 0)
+
+    def line(self, place: Where) -> bytes | None:
+        """The line at a place; None where it is gone."""
+        stem, offset = place
+        segment = self._segments.get(stem)
+        if segment is None:
+            return None
+        if self._stream is None or self._at[0] != stem or not self._at[1] <= offset <= self._at[1] + _NEAR:
+            self._stream = segment.lines([], start=offset)
+        for line in self._stream:
+            self._at = (stem, line.place.offset + len(line.data) + 1)
+            if line.place.offset >= offset:
+                if line.place.offset == offset:
+                    return line.data
+                break
+        self._stream = None
+        return None
+
+
+class Lines:
+    """The spans of an archive's lines by place, some of them kept as they were parsed. Of one thread."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._reader = Reader(archive)
         self._kept: OrderedDict[Where, Found] = OrderedDict()
 
     def read(self, places: Iterable[Where]) -> Iterator[Found]:
         """The spans of each of these lines, in the order of the places. A line that is gone is left out."""
-        wanted = sorted(set(places))
-        stream: Iterator[Any] | None = None
-        at: tuple[str, int] = ("", 0)
-        for place in wanted:
+        for place in sorted(set(places)):
             in_time()
-            if (kept := self._kept.get(place)) is not None:
+            if (found := self._kept.get(place)) is not None:
                 self._kept.move_to_end(place)
-                yield kept
-                continue
-            stem, offset = place
-            segment = self._segments.get(stem)
-            if segment is None:
-                continue
-            if stream is None or at[0] != stem or not at[1] <= offset <= at[1] + _NEAR:
-                stream = segment.lines([], start=offset)
-            for line in stream:
-                at = (stem, line.place.offset + len(line.data) + 1)
-                if line.place.offset >= offset:
-                    break
-            else:
-                stream = None
-                continue
-            if line.place.offset == offset:
-                found = spans_in(line.data)
-                self._kept[place] = found
+            elif (data := self._reader.line(place)) is not None:
+                found = self._kept[place] = spans_in(data)
                 while len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)
+            if found is not None:
                 yield found
-            else:
-                stream = None
 
 
 def spans_in(data: bytes) -> Found:

@@ -22,9 +22,10 @@ from whence.serve.access.caller import Caller, hidden_from
 from whence.serve.door import Here, answer
 from whence.serve.jaeger.asked import MOST, BadQuery
 from whence.serve.jaeger.forms import PLAIN, Route, store_here
+from whence.serve.jaeger.glance import Summary
 from whence.serve.jaeger.limit import answered_within
 from whence.serve.jaeger.service import NO_SERVICE
-from whence.serve.jaeger.traces import Row, Summary, TraceStore
+from whence.serve.jaeger.traces import Row, TraceStore
 from whence.serve.jaeger.whole import Trace, protobuf_of
 from whence.serve.jaeger.words import ns_of, trace_of, whole_of
 from whence.serve.tempo.on_trace import ON_TRACE, OnTrace, paths_of_traces
