@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from whence.event import names
 from whence.filter.tree import Path
 from whence.filter.values import regex
-from whence.serve.jaeger.traces import Summary
+from whence.serve.jaeger.glance import Summary
 
 DURATIONS: Final = ("traceDuration", "trace:duration")
 ROOT_NAMES: Final = ("rootName", "trace:rootName")
