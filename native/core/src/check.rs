@@ -1,7 +1,7 @@
 //! Whether bytes are a message at all, and whether a request holds more than memory is worth.
 
 use crate::schema::{Kind, Levels, Schema};
-use crate::wire::{Reader, Stop};
+use crate::wire::{Reader, Stop, parts};
 
 /// Err(Corrupt) for what is no UTF-8.
 pub fn utf8(text: &[u8]) -> Result<(), Stop> {
@@ -9,8 +9,7 @@ pub fn utf8(text: &[u8]) -> Result<(), Stop> {
 }
 
 /// Err(Corrupt) for what is no run of fields, their insides not looked at.
-pub fn fields(data: &[u8], room: u32) -> Result<(), Stop> {
-    let mut from = Reader::new(data);
+pub fn fields(mut from: Reader, room: u32) -> Result<(), Stop> {
     while let Some((number, wire)) = from.tag()? {
         from.skip(number, wire, room)?;
     }
@@ -18,24 +17,23 @@ pub fn fields(data: &[u8], room: u32) -> Result<(), Stop> {
 }
 
 /// Err(Corrupt) for what protobuf would not take as a message; `lean`: attributes are bytes that nobody opens.
-pub fn message(schema: &Schema, of: usize, data: &[u8], room: u32, lean: bool) -> Result<(), Stop> {
+pub fn message(schema: &Schema, of: usize, mut from: Reader, room: u32, lean: bool) -> Result<(), Stop> {
     let message = &schema.messages[of];
-    let mut from = Reader::new(data);
-    while let Some((number, wire)) = from.tag()? {
-        let field = message.place(number).map(|place| &message.fields[place]).filter(|field| field.takes(wire));
-        let Some(field) = field else {
+    while let Some(key) = from.key()? {
+        let (number, wire) = parts(key);
+        let Some(field) = message.taking(key) else {
             from.skip(number, wire, room)?;
             continue;
         };
         if field.kind == Kind::Text {
-            utf8(from.payload()?)?;
+            utf8(from.payload()?.bytes())?;
         } else if field.kind == Kind::Message && !(lean && field.apart) {
             let room = room.checked_sub(1).ok_or(Stop::Corrupt)?;
             self::message(schema, field.of, from.payload()?, room, lean)?;
         } else if wire == field.wire {
             from.skip(number, wire, room)?;
         } else {
-            let mut run = Reader::new(from.payload()?);
+            let mut run = from.payload()?;
             while !run.is_done() {
                 run.skip(number, field.wire, room)?;
             }
@@ -63,8 +61,11 @@ pub fn crowd(schema: &Schema, levels: &Levels, data: &[u8]) -> Result<(), Stop> 
     if levels.metrics {
         let kinds = || schema.messages[levels.record].fields.iter().filter(|field| field.oneof > 0);
         wanted.push(kinds().map(|field| field.number).collect());
-        wanted
-            .push(kinds().filter_map(|field| schema.messages[field.of].holding()).map(|field| field.number).collect());
+        let points = kinds().filter_map(|field| {
+            let inside = &schema.messages[field.of];
+            Some(inside.fields[inside.holding()?].number)
+        });
+        wanted.push(points.collect());
     }
     match left(data, 0, data.len(), &wanted, MESSAGES) {
         Some(left) if left < 0 => Err(Stop::Corrupt),

@@ -3,8 +3,6 @@
 //! The law: as the Python core's `from_protobuf`, which has the reasons: one record's trouble costs nothing but itself; what is
 //! no such message at all is refused whole.
 
-use std::borrow::Cow;
-
 use crate::check;
 use crate::schema::{Levels, Message, Schema};
 use crate::sheet::{Ends, Limits, Lines, Reason, Sheet};
@@ -41,10 +39,10 @@ pub fn lines_of_protobuf(
         was_deep: false,
     };
     let top = &schema.messages[levels.data];
-    each_message(top, levels.resources, data, ROOM, |group| reading.resource(group))?;
+    each_message(top, levels.resources, Reader::new(data), ROOM, |group| reading.resource(group))?;
     if reading.was_deep {
         // protobuf itself ends at 100 levels: what goes beyond is refused, not rejected
-        check::message(schema, levels.data, data, ROOM, !reading.sheet.has_rejected(Reason::Deep))?;
+        check::message(schema, levels.data, Reader::new(data), ROOM, !reading.sheet.has_rejected(Reason::Deep))?;
     }
     Ok(reading.sheet.finish())
 }
@@ -53,11 +51,11 @@ pub fn lines_of_protobuf(
 pub fn text_of_protobuf(schema: &Schema, levels: &Levels, data: &[u8], mut out: Vec<u8>) -> Result<Vec<u8>, Stop> {
     check::crowd(schema, levels, data)?;
     let mut writer = Writer::new(schema);
-    match writer.put(levels.data, data, &mut out, Left { depth: TREE_DEPTH, room: ROOM }) {
+    match writer.put(levels.data, Reader::new(data), &mut out, Left { depth: TREE_DEPTH, room: ROOM }) {
         Err(Stop::Deep) => {
-            check::message(schema, levels.data, data, ROOM, false)?;
+            check::message(schema, levels.data, Reader::new(data), ROOM, false)?;
             out.clear();
-            writer.put(levels.data, data, &mut out, Left { depth: ANY_DEPTH, room: ROOM })?;
+            writer.put(levels.data, Reader::new(data), &mut out, Left { depth: ANY_DEPTH, room: ROOM })?;
         }
         done => done?,
     }
@@ -67,9 +65,9 @@ pub fn text_of_protobuf(schema: &Schema, levels: &Levels, data: &[u8], mut out: 
 /// How many log records, spans or data points a request holds. Err(Corrupt) as `lines_of_protobuf`, attributes not opened.
 pub fn count_of_protobuf(schema: &Schema, levels: &Levels, data: &[u8]) -> Result<u64, Stop> {
     check::crowd(schema, levels, data)?;
-    check::message(schema, levels.data, data, ROOM, true)?;
+    check::message(schema, levels.data, Reader::new(data), ROOM, true)?;
     let mut count = 0;
-    each_message(&schema.messages[levels.data], levels.resources, data, ROOM, |group| {
+    each_message(&schema.messages[levels.data], levels.resources, Reader::new(data), ROOM, |group| {
         each_message(&schema.messages[levels.resource], levels.scopes, group, IN_RESOURCE, |part| {
             count += count_records(schema, levels, part)?;
             Ok(())
@@ -78,7 +76,7 @@ pub fn count_of_protobuf(schema: &Schema, levels: &Levels, data: &[u8]) -> Resul
     Ok(count)
 }
 
-fn count_records(schema: &Schema, levels: &Levels, part: &[u8]) -> Result<u64, Stop> {
+fn count_records(schema: &Schema, levels: &Levels, part: Reader) -> Result<u64, Stop> {
     let mut count = 0;
     each_message(&schema.messages[levels.scope], levels.records, part, IN_SCOPE, |record| {
         count += if levels.metrics { points_in(schema, levels, record)? } else { 1 };
@@ -87,38 +85,38 @@ fn count_records(schema: &Schema, levels: &Levels, part: &[u8]) -> Result<u64, S
     Ok(count)
 }
 
-fn points_in(schema: &Schema, levels: &Levels, metric: &[u8]) -> Result<u64, Stop> {
-    let Some((kind, data)) = metric_data(schema, levels, metric)? else { return Ok(0) };
+fn points_in(schema: &Schema, levels: &Levels, metric: Reader) -> Result<u64, Stop> {
+    let (mut merged, mut count) = (Vec::new(), 0);
+    let Some((kind, data)) = metric_data(schema, levels, metric, &mut merged)? else { return Ok(0) };
     let message = &schema.messages[schema.messages[levels.record].fields[kind].of];
-    let mut count = 0;
-    each_message(message, holding(message)?, &data, IN_DATA, |_| {
+    each_message(message, holding(message)?, data, IN_DATA, |_| {
         count += 1;
         Ok(())
     })?;
     Ok(count)
 }
 
-/// Which field of a metric has its data, and the data; None where it has none.
-type Data<'a> = Option<(usize, Cow<'a, [u8]>)>;
-
-fn metric_data<'a>(schema: &Schema, levels: &Levels, metric: &'a [u8]) -> Result<Data<'a>, Stop> {
+/// Which field of a metric has its data, and the data, merged into a buffer where it is in parts; None where it has none.
+fn metric_data<'a>(
+    schema: &Schema, levels: &Levels, metric: Reader<'a>, merged: &'a mut Vec<u8>,
+) -> Result<Option<(usize, Reader<'a>)>, Stop> {
     let message = &schema.messages[levels.record];
     let seen = look(message, metric, IN_RECORD)?;
     let Some(kind) = seen.chosen(1) else { return Ok(None) };
-    Ok(Some((kind, gather(schema, message, metric, &seen, kind, IN_RECORD)?)))
+    Ok(Some((kind, gather(schema, message, metric, &seen, kind, IN_RECORD, merged)?)))
 }
 
 /// The place of the field that holds data points.
 fn holding(message: &Message) -> Result<usize, Stop> {
-    message.holding().and_then(|field| message.place(field.number)).ok_or(Stop::Corrupt)
+    message.holding().ok_or(Stop::Corrupt)
 }
 
 /// Goes over the messages in a field, in their order.
 fn each_message<'a>(
-    message: &Message, place: usize, data: &'a [u8], room: u32, mut work: impl FnMut(&'a [u8]) -> Result<(), Stop>,
+    message: &Message, place: usize, mut from: Reader<'a>, room: u32,
+    mut work: impl FnMut(Reader<'a>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
     let wanted = message.fields[place].number;
-    let mut from = Reader::new(data);
     while let Some((number, wire)) = from.tag()? {
         if number == wanted && wire == 2 {
             work(from.payload()?)?;
@@ -145,7 +143,7 @@ struct Reading<'s> {
 }
 
 impl Reading<'_> {
-    fn resource(&mut self, group: &[u8]) -> Result<(), Stop> {
+    fn resource(&mut self, group: Reader) -> Result<(), Stop> {
         let Levels { resource, scopes, .. } = *self.levels;
         let message = &self.schema.messages[resource];
         let seen = look(message, group, IN_RESOURCE)?;
@@ -164,7 +162,7 @@ impl Reading<'_> {
         each_message(message, scopes, group, IN_RESOURCE, |part| self.scope(part))
     }
 
-    fn scope(&mut self, part: &[u8]) -> Result<(), Stop> {
+    fn scope(&mut self, part: Reader) -> Result<(), Stop> {
         let Levels { scope, records, metrics, .. } = *self.levels;
         let message = &self.schema.messages[scope];
         let seen = look(message, part, IN_SCOPE)?;
@@ -203,7 +201,7 @@ impl Reading<'_> {
         }
     }
 
-    fn record(&mut self, record: &[u8]) -> Result<(), Stop> {
+    fn record(&mut self, record: Reader) -> Result<(), Stop> {
         let left = self.left(IN_RECORD);
         self.record.clear();
         let done = self.writer.put(self.levels.record, record, &mut self.record, left);
@@ -222,11 +220,12 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn metric(&mut self, metric: &[u8]) -> Result<(), Stop> {
+    fn metric(&mut self, metric: Reader) -> Result<(), Stop> {
         let (schema, record) = (self.schema, self.levels.record);
         let message = &schema.messages[record];
         let seen = look(message, metric, IN_RECORD)?;
-        let Some((kind, data)) = metric_data(schema, self.levels, metric)? else {
+        let mut merged = Vec::new();
+        let Some((kind, data)) = metric_data(schema, self.levels, metric, &mut merged)? else {
             self.record.clear(); // nothing to store; what it has must be readable all the same
             return self.writer.put(record, metric, &mut self.record, Left { depth: ANY_DEPTH, room: IN_RECORD });
         };
@@ -239,18 +238,18 @@ impl Reading<'_> {
         let inside = message.fields[kind].of;
         let data_message = &schema.messages[inside];
         let points = holding(data_message)?;
-        let seen = look(data_message, &data, IN_DATA)?;
-        self.writer.around(inside, &data, &seen, points, self.left(IN_DATA), &mut self.inner)?;
+        let seen = look(data_message, data, IN_DATA)?;
+        self.writer.around(inside, data, &seen, points, self.left(IN_DATA), &mut self.inner)?;
         let mut ends = std::mem::take(&mut self.ends);
         ends.set(&self.around, Some(&self.inner));
         let point_message = data_message.fields[points].of;
-        each_message(data_message, points, &data, IN_DATA, |point| self.point(point_message, point, &ends))?;
+        each_message(data_message, points, data, IN_DATA, |point| self.point(point_message, point, &ends))?;
         self.sheet.end_points(&ends);
         self.ends = ends;
         Ok(())
     }
 
-    fn point(&mut self, of: usize, point: &[u8], ends: &Ends) -> Result<(), Stop> {
+    fn point(&mut self, of: usize, point: Reader, ends: &Ends) -> Result<(), Stop> {
         let left = self.left(IN_POINT);
         self.record.clear();
         let done = self.writer.put(of, point, &mut self.record, left);

@@ -79,9 +79,8 @@ fn count(schema: &Schema, path: &[(usize, usize)], from: &mut Json) -> Result<u6
         if wanted == usize::MAX {
             let Some(place) = place else { return Err(Stop::Corrupt) };
             let inside = message.fields[place].of;
-            let points =
-                schema.messages[inside].holding().and_then(|field| schema.messages[inside].place(field.number));
-            found = count(schema, &[(inside, points.ok_or(Stop::Corrupt)?)], from)?;
+            let points = schema.messages[inside].holding().ok_or(Stop::Corrupt)?;
+            found = count(schema, &[(inside, points)], from)?;
             continue;
         }
         from.expect(b'[')?;

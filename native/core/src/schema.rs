@@ -108,11 +108,39 @@ pub struct Field {
     /// Whether it holds attributes, each of which is read by itself, as the Python core reads them.
     pub apart: bool,
     /// `,"name":`
-    pub key: Vec<u8>,
+    pub key: Key,
     /// What stands before a value on the wire, and before a run of them.
     pub tag: Vec<u8>,
     pub packed_tag: Vec<u8>,
     pub role: Role,
+}
+
+/// `,"name":`, in room that is copied faster than just the name would be.
+pub struct Key {
+    text: Vec<u8>,
+    wide: [u8; WIDE],
+}
+
+const WIDE: usize = 32;
+
+impl Key {
+    fn of(json: &str) -> Key {
+        let text = format!(",\"{json}\":").into_bytes();
+        let mut wide = [0; WIDE];
+        wide.iter_mut().zip(&text).for_each(|(to, &byte)| *to = byte);
+        Key { text, wide }
+    }
+
+    #[inline]
+    pub fn put(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.text.len();
+        if self.text.len() <= WIDE {
+            out.extend_from_slice(&self.wide);
+            out.truncate(end);
+        } else {
+            out.extend_from_slice(&self.text);
+        }
+    }
 }
 
 impl Field {
@@ -135,18 +163,21 @@ pub struct Message {
     pub oneofs: usize,
     /// Whether it is one of its fields: AnyValue.
     pub choice: bool,
-    /// The place of a field by its number, plus one.
+    /// The place of a field by what stands before it on the wire, its number and a wire type that it may have; plus one.
     index: Vec<u8>,
 }
 
 impl Message {
-    /// The place of the field of this number.
+    /// The place of the field that stands behind this key on the wire. None for a field that is unknown, or of another wire type.
     #[inline]
-    pub fn place(&self, number: u32) -> Option<usize> {
-        match self.index.get(number as usize) {
-            None | Some(0) => None,
-            Some(&found) => Some(found as usize - 1),
-        }
+    pub fn place(&self, key: u32) -> Option<usize> {
+        usize::from(self.index.get(key as usize).copied().unwrap_or(0)).checked_sub(1)
+    }
+
+    /// The field that stands behind this key on the wire, as `place`.
+    #[inline]
+    pub fn taking(&self, key: u32) -> Option<&Field> {
+        self.fields.get(self.place(key)?)
     }
 
     /// The place of the field of this name in JSON, looked for from a place on.
@@ -156,9 +187,9 @@ impl Message {
         (next..self.fields.len()).find(is_it).or_else(|| (0..next.min(self.fields.len())).find(is_it))
     }
 
-    /// The field that holds the next level: the first one of several messages.
-    pub fn holding(&self) -> Option<&Field> {
-        self.fields.iter().find(|field| field.repeated && field.kind == Kind::Message)
+    /// The place of the field that holds the next level: the first one of several messages.
+    pub fn holding(&self) -> Option<usize> {
+        self.fields.iter().position(|field| field.repeated && field.kind == Kind::Message)
     }
 }
 
@@ -257,9 +288,6 @@ fn add(message: &mut Message, words: &[&str], names: &HashMap<&str, usize>) -> O
     let (repeated, pair, kind) = (repeated == "1", kind == "pair", Kind::named(kind)?);
     let of = if kind == Kind::Message { *names.get(of)? } else { 0 };
     message.oneofs = message.oneofs.max(if oneof == "-" { 0 } else { oneof.parse().ok()? });
-    if message.index.len() <= number as usize {
-        message.index.resize(number as usize + 1, 0);
-    }
     message.fields.push(Field {
         number,
         json: json.to_owned(),
@@ -270,12 +298,17 @@ fn add(message: &mut Message, words: &[&str], names: &HashMap<&str, usize>) -> O
         oneof: if oneof == "-" { 0 } else { oneof.parse().ok()? },
         of,
         apart: pair && repeated && message.name != "common_v1_KeyValueList",
-        key: format!(",\"{json}\":").into_bytes(),
+        key: Key::of(json),
         tag: tag(number, kind.wire()),
         packed_tag: tag(number, 2),
         role: role(&message.name, name),
     });
-    message.index[number as usize] = u8::try_from(message.fields.len()).ok()?;
+    let place = u8::try_from(message.fields.len()).ok()?;
+    let field = message.fields.last()?;
+    message.index.resize(message.index.len().max(8 * number as usize + 8), 0);
+    (0..8)
+        .filter(|&wire| field.takes(wire))
+        .for_each(|wire| message.index[8 * number as usize + usize::from(wire)] = place);
     Some(())
 }
 
@@ -292,8 +325,8 @@ fn tag(number: u32, wire: u8) -> Vec<u8> {
 
 fn levels(messages: &[Message], data: usize, metrics: bool) -> Option<Levels> {
     let step = |from: usize| {
-        let field = messages[from].holding()?;
-        Some((messages[from].place(field.number)?, field.of))
+        let place = messages[from].holding()?;
+        Some((place, messages[from].fields[place].of))
     };
     let (resources, resource) = step(data)?;
     let (scopes, scope) = step(resource)?;

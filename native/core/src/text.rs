@@ -3,34 +3,96 @@
 //! The law: exact. The text is what orjson and Python's `json` write: no escape where none must be, doubles in their shortest
 //! digits, what is not finite as text.
 
-use crate::wire::Stop;
+use crate::wire::{Reader, Stop};
+
+/// Puts a JSON string of text inside a request. Err(Corrupt) for what is no UTF-8.
+#[inline(always)]
+pub fn put_text(out: &mut Vec<u8>, text: Reader) -> Result<(), Stop> {
+    put_between(out, b"\"", text, b"\"")
+}
+
+/// Puts text inside a request as what stands in a JSON string, between two pieces of JSON. Err(Corrupt) for what is no UTF-8.
+///
+/// Nearly all text is short and plain: it is copied with what follows it, which is then cut off.
+#[inline(always)]
+pub fn put_between<const BEFORE: usize, const AFTER: usize>(
+    out: &mut Vec<u8>, before: &[u8; BEFORE], text: Reader, after: &[u8; AFTER],
+) -> Result<(), Stop> {
+    let size = text.size();
+    out.extend_from_slice(before);
+    match text.wide::<WIDE>() {
+        Some(wide) if size <= WIDE && is_plain_wide(wide, size) => {
+            let end = out.len() + size;
+            out.extend_from_slice(wide);
+            out.truncate(end);
+        }
+        _ => put_any(out, text.bytes())?,
+    }
+    out.extend_from_slice(after);
+    Ok(())
+}
 
 /// Puts a JSON string. Err(Corrupt) for what is no UTF-8.
 #[inline]
 pub fn put_string(out: &mut Vec<u8>, text: &[u8]) -> Result<(), Stop> {
     out.push(b'"');
+    put_any(out, text)?;
+    out.push(b'"');
+    Ok(())
+}
+
+#[inline(never)]
+fn put_any(out: &mut Vec<u8>, text: &[u8]) -> Result<(), Stop> {
     if is_plain(text) {
         out.extend_from_slice(text);
     } else {
         std::str::from_utf8(text).map_err(|_| Stop::Corrupt)?;
         put_escaped(out, text);
     }
-    out.push(b'"');
     Ok(())
+}
+
+const WIDE: usize = 32;
+/// From `WIDE` less a number on, as many bytes are set as that number.
+const MASK: [u8; 2 * WIDE] = {
+    let mut mask = [0; 2 * WIDE];
+    let mut at = 0;
+    while at < WIDE {
+        mask[at] = 0xff;
+        at += 1;
+    }
+    mask
+};
+
+/// Whether none of the first bytes needs more than being copied: each is ASCII, no control, no quote, no backslash.
+#[inline(always)]
+fn is_plain_wide(wide: &[u8; WIDE], size: usize) -> bool {
+    let mask = &MASK[WIDE - size..][..WIDE];
+    let mut found = 0;
+    for (&byte, &counts) in wide.iter().zip(mask) {
+        // as a signed number, what is not ASCII is below zero
+        found |= u8::from(((byte as i8) < 0x20) | (byte == b'"') | (byte == b'\\')) & counts;
+    }
+    found == 0
 }
 
 const EACH: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
+/// Marks those of eight bytes that JSON escapes. May mark what stands behind such a byte, never too few.
+#[inline]
+fn escaped_of(word: u64) -> u64 {
+    let zero = |word: u64| word.wrapping_sub(EACH) & !word;
+    let control = word.wrapping_sub(EACH * 0x20) & !word;
+    (control | zero(word ^ (EACH * 0x22)) | zero(word ^ (EACH * 0x5c))) & HIGH
+}
+
 /// Whether none of eight bytes needs more than being copied. May say no where it does not, never yes where it does.
 #[inline]
 fn is_plain_word(word: u64) -> bool {
-    let zero = |word: u64| word.wrapping_sub(EACH) & !word;
-    let control = word.wrapping_sub(EACH * 0x20) & !word;
-    (word | control | zero(word ^ (EACH * 0x22)) | zero(word ^ (EACH * 0x5c))) & HIGH == 0
+    (word & HIGH) | escaped_of(word) == 0
 }
 
-#[inline]
 fn is_plain(text: &[u8]) -> bool {
     let mut left = text;
     while let Some((word, rest)) = left.split_first_chunk::<8>() {
@@ -45,32 +107,45 @@ fn is_plain(text: &[u8]) -> bool {
     left.iter().all(|&byte| (0x20..0x80).contains(&byte) && byte != b'"' && byte != b'\\')
 }
 
+/// Puts text with escapes where JSON must have them.
 #[cold]
-fn put_escaped(out: &mut Vec<u8>, text: &[u8]) {
-    let mut start = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&text[start..at]);
-        start = at + 1;
-        let short = match byte {
-            b'"' | b'\\' => byte,
-            8 => b'b',
-            9 => b't',
-            10 => b'n',
-            12 => b'f',
-            13 => b'r',
-            _ => {
-                out.extend_from_slice(b"\\u00");
-                out.push(DIGITS[usize::from(byte >> 4)]);
-                out.push(DIGITS[usize::from(byte & 15)]);
-                continue;
-            }
-        };
-        out.extend_from_slice(&[b'\\', short]);
+fn put_escaped(out: &mut Vec<u8>, mut text: &[u8]) {
+    while !text.is_empty() {
+        let (plain, rest) = text.split_at(plain_start(text));
+        out.extend_from_slice(plain);
+        let Some((&byte, rest)) = rest.split_first() else { return };
+        put_escape(out, byte);
+        text = rest;
     }
-    out.extend_from_slice(&text[start..]);
+}
+
+/// How many bytes stand before the first that JSON escapes.
+fn plain_start(text: &[u8]) -> usize {
+    let words = text.chunks_exact(8).map(|word| escaped_of(u64::from_le_bytes(word.try_into().unwrap_or_default())));
+    let mut at = 0;
+    for found in words {
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + text[at..].iter().take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\').count()
+}
+
+fn put_escape(out: &mut Vec<u8>, byte: u8) {
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        8 => b'b',
+        9 => b't',
+        10 => b'n',
+        12 => b'f',
+        13 => b'r',
+        _ => {
+            let digit = |half: u8| DIGITS[usize::from(half)];
+            return out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
 }
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -78,15 +153,21 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// Puts bytes as a JSON string of hex digits.
 pub fn put_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
-    for chunk in bytes.chunks(16) {
-        let mut text = [0u8; 32];
-        for (pair, &byte) in text.chunks_exact_mut(2).zip(chunk) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
-        out.extend_from_slice(&text[..2 * chunk.len()]);
+    if let Ok(id) = <&[u8; 16]>::try_from(bytes) {
+        out.extend_from_slice(hex(id).as_flattened());
+    } else if let Ok(id) = <&[u8; 8]>::try_from(bytes) {
+        out.extend_from_slice(hex(id).as_flattened());
+    } else {
+        bytes.iter().for_each(|&byte| out.extend_from_slice(&hex(&[byte])[0]));
     }
     out.push(b'"');
+}
+
+/// The two digits of each byte: without a table and alike for all of them, so that they are made at once.
+#[inline]
+fn hex<const SIZE: usize>(bytes: &[u8; SIZE]) -> [[u8; 2]; SIZE] {
+    let digit = |half: u8| half + if half > 9 { b'a' - 10 } else { b'0' };
+    bytes.map(|byte| [digit(byte >> 4), digit(byte & 15)])
 }
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -122,16 +203,71 @@ pub fn put_double(out: &mut Vec<u8>, number: f64) {
 
 /// Puts a JSON number.
 #[inline]
-pub fn put_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+pub fn put_number(out: &mut Vec<u8>, number: i64) {
+    if (0..10).contains(&number) {
+        return out.push(b'0' + number as u8);
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    put_unsigned(out, number.unsigned_abs());
 }
 
 /// Puts an integer as JSON has those of 64 bits: as text.
 #[inline]
-pub fn put_digits(out: &mut Vec<u8>, number: impl itoa::Integer) {
+pub fn put_digits(out: &mut Vec<u8>, number: u64) {
     out.push(b'"');
-    put_number(out, number);
+    put_unsigned(out, number);
     out.push(b'"');
+}
+
+/// Puts an integer as JSON has those of 64 bits: as text.
+#[inline]
+pub fn put_signed_digits(out: &mut Vec<u8>, number: i64) {
+    out.extend_from_slice(if number < 0 { b"\"-" } else { b"\"" });
+    put_unsigned(out, number.unsigned_abs());
+    out.push(b'"');
+}
+
+/// Puts the digits of a number, eight of them at a time.
+#[inline]
+fn put_unsigned(out: &mut Vec<u8>, number: u64) {
+    let (rest, last) = (number / EIGHT, number % EIGHT);
+    if rest == 0 {
+        return put_first(out, last);
+    }
+    let (first, middle) = (rest / EIGHT, rest % EIGHT);
+    if first == 0 {
+        put_first(out, middle);
+    } else {
+        put_first(out, first);
+        out.extend_from_slice(&eight(middle));
+    }
+    out.extend_from_slice(&eight(last));
+}
+
+const EIGHT: u64 = 100_000_000;
+
+/// Puts a number of at most eight digits, without zeros before it.
+#[inline]
+fn put_first(out: &mut Vec<u8>, number: u64) {
+    let digits = u64::from_le_bytes(eight(number));
+    let zeros = ((digits ^ ZEROS).trailing_zeros() / 8).min(7);
+    let end = out.len() + 8 - zeros as usize;
+    out.extend_from_slice(&(digits >> (8 * zeros)).to_le_bytes());
+    out.truncate(end);
+}
+
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// The eight digits of a number below `EIGHT`: halved three times, all parts at once, by multiplying instead of dividing.
+#[inline]
+fn eight(number: u64) -> [u8; 8] {
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x7f_0000_007f;
+    let twos = hundreds | ((fours - 100 * hundreds) << 16);
+    let tens = ((twos * 103) >> 10) & 0xf_000f_000f_000f;
+    (tens | ((twos - 10 * tens) << 8) | ZEROS).to_le_bytes()
 }
 
 #[cfg(test)]
@@ -171,6 +307,41 @@ mod tests {
             [base64(b""), base64(b"f"), base64(b"fo"), base64(b"foo")],
             ["\"\"", "\"Zg==\"", "\"Zm8=\"", "\"Zm9v\""]
         );
+    }
+
+    #[test]
+    fn text_is_the_same_wherever_it_stands_in_a_request() {
+        for size in 0..70 {
+            for special in [None, Some("\""), Some("\u{e9}"), Some("\u{1f}")] {
+                let mut text = "x".repeat(size);
+                text.insert_str(size / 2, special.unwrap_or(""));
+                let alone = written(|out| put_string(out, text.as_bytes()).unwrap());
+                for behind in [0, 5, 31, 32, 80] {
+                    let request = [&[text.len() as u8], text.as_bytes(), &vec![0xff; behind]].concat();
+                    let inside = Reader::new(&request).payload().unwrap();
+                    assert_eq!(written(|out| put_text(out, inside).unwrap()), alone);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_have_their_digits_and_no_more() {
+        let mut number = 1u64;
+        for _ in 0..20 {
+            for near in [number - 1, number, number + 1, number.wrapping_mul(7), number.wrapping_mul(9)] {
+                assert_eq!(written(|out| put_digits(out, near)), format!("\"{near}\""));
+                assert_eq!(written(|out| put_signed_digits(out, near as i64)), format!("\"{}\"", near as i64));
+                assert_eq!(written(|out| put_number(out, near as i64)), (near as i64).to_string());
+            }
+            number = number.wrapping_mul(10);
+        }
+        for number in [i64::MIN, -1, 0, i64::MAX] {
+            assert_eq!(written(|out| put_number(out, number)), number.to_string());
+        }
+        for number in (0..100_000_000).step_by(9_973) {
+            assert_eq!(eight(number), *format!("{number:08}").as_bytes());
+        }
     }
 
     #[test]

@@ -14,46 +14,82 @@ pub enum Stop {
 /// Messages that may be inside the outermost one.
 pub const ROOM: u32 = 100;
 
-/// A place in the bytes of one message.
+/// A run of bytes inside a request, such as a message or a text, taken from its front.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
-    data: &'a [u8],
+    /// The whole request: a few bytes are sooner taken together with what follows them than one by one.
+    all: &'a [u8],
     pub at: usize,
+    end: usize,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(data: &'a [u8]) -> Self {
-        Reader { data, at: 0 }
+        Reader { all: data, at: 0, end: data.len() }
     }
 
-    pub fn starting(data: &'a [u8], at: usize) -> Self {
-        Reader { data, at }
+    /// The same run from another place on.
+    pub fn starting(self, at: usize) -> Self {
+        Reader { at, ..self }
     }
 
-    pub fn is_done(&self) -> bool {
-        self.at >= self.data.len()
-    }
-
-    /// The number of the next field and its wire type; None at the end.
     #[inline]
-    pub fn tag(&mut self) -> Result<Option<(u32, u8)>, Stop> {
-        let Some(&first) = self.data.get(self.at) else { return Ok(None) };
+    pub fn is_done(&self) -> bool {
+        self.at >= self.end
+    }
+
+    /// How many bytes are left.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.end.saturating_sub(self.at)
+    }
+
+    /// The bytes that are left.
+    #[inline]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.all.get(self.at..self.end).unwrap_or_default()
+    }
+
+    /// The bytes between two places in what is left, which must be there.
+    #[inline]
+    pub fn part(&self, start: usize, end: usize) -> Reader<'a> {
+        Reader { at: self.at + start, end: self.at + end, ..*self }
+    }
+
+    /// The next so many bytes, whether or not the last of them belong to this run. None at the end of the request.
+    #[inline]
+    pub fn wide<const SIZE: usize>(&self) -> Option<&'a [u8; SIZE]> {
+        self.all.get(self.at..)?.first_chunk()
+    }
+
+    #[inline]
+    fn next(&self) -> Option<u8> {
+        if self.is_done() { None } else { self.all.get(self.at).copied() }
+    }
+
+    /// The number of the next field and its wire type, as the wire has them; None at the end.
+    #[inline]
+    pub fn key(&mut self) -> Result<Option<u32>, Stop> {
+        let Some(first) = self.next() else { return Ok(None) };
         let key = if first < 128 {
             self.at += 1;
             u32::from(first)
         } else {
             u32::try_from(self.long(5)?).map_err(|_| Stop::Corrupt)?
         };
-        if key < 8 {
-            return Err(Stop::Corrupt);
-        }
-        Ok(Some((key >> 3, (key & 7) as u8)))
+        if key < 8 { Err(Stop::Corrupt) } else { Ok(Some(key)) }
+    }
+
+    /// The number of the next field and its wire type; None at the end.
+    #[inline]
+    pub fn tag(&mut self) -> Result<Option<(u32, u8)>, Stop> {
+        Ok(self.key()?.map(parts))
     }
 
     #[inline]
     pub fn varint(&mut self) -> Result<u64, Stop> {
-        match self.data.get(self.at) {
-            Some(&first) if first < 128 => {
+        match self.next() {
+            Some(first) if first < 128 => {
                 self.at += 1;
                 Ok(u64::from(first))
             }
@@ -61,9 +97,25 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A number of several bytes: of up to eight at once, where the request has as many.
+    #[inline]
     fn long(&mut self, most: usize) -> Result<u64, Stop> {
+        if let Some(word) = self.wide::<8>() {
+            let word = u64::from_le_bytes(*word);
+            let last = !word & HIGH;
+            let size = last.trailing_zeros() as usize / 8 + 1;
+            if last != 0 && size <= most && size <= self.size() {
+                self.at += size;
+                return Ok(sevens(word & (last ^ (last - 1))));
+            }
+        }
+        self.longest(most)
+    }
+
+    #[cold]
+    fn longest(&mut self, most: usize) -> Result<u64, Stop> {
         let mut number = 0u64;
-        for (n, &byte) in self.data[self.at..].iter().take(most).enumerate() {
+        for (n, &byte) in self.bytes().iter().take(most).enumerate() {
             number |= u64::from(byte & 127) << (7 * n);
             if byte < 128 {
                 self.at += n + 1;
@@ -73,11 +125,11 @@ impl<'a> Reader<'a> {
         Err(Stop::Corrupt)
     }
 
-    /// Bytes after their number.
+    /// A run of bytes, after their number.
     #[inline]
-    pub fn payload(&mut self) -> Result<&'a [u8], Stop> {
-        let size = match self.data.get(self.at) {
-            Some(&first) if first < 128 => {
+    pub fn payload(&mut self) -> Result<Reader<'a>, Stop> {
+        let size = match self.next() {
+            Some(first) if first < 128 => {
                 self.at += 1;
                 usize::from(first)
             }
@@ -93,23 +145,28 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn take(&mut self, size: usize) -> Result<&'a [u8], Stop> {
-        let end = self.at.checked_add(size).ok_or(Stop::Corrupt)?;
-        let found = self.data.get(self.at..end).ok_or(Stop::Corrupt)?;
-        self.at = end;
+    fn take(&mut self, size: usize) -> Result<Reader<'a>, Stop> {
+        if size > self.size() {
+            return Err(Stop::Corrupt);
+        }
+        let found = Reader { end: self.at + size, ..*self };
+        self.at += size;
         Ok(found)
     }
 
     #[inline]
+    fn fixed<const SIZE: usize>(&mut self) -> Result<[u8; SIZE], Stop> {
+        self.take(SIZE)?.wide().copied().ok_or(Stop::Corrupt)
+    }
+
+    #[inline]
     pub fn fixed64(&mut self) -> Result<u64, Stop> {
-        let found = self.take(8)?;
-        Ok(u64::from_le_bytes(found.try_into().map_err(|_| Stop::Corrupt)?))
+        self.fixed().map(u64::from_le_bytes)
     }
 
     #[inline]
     pub fn fixed32(&mut self) -> Result<u32, Stop> {
-        let found = self.take(4)?;
-        Ok(u32::from_le_bytes(found.try_into().map_err(|_| Stop::Corrupt)?))
+        self.fixed().map(u32::from_le_bytes)
     }
 
     /// Passes over a field that is not known; groups may be inside each other as deep as there is room.
@@ -134,6 +191,22 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A field's number and its wire type, of what stands before it.
+#[inline]
+pub fn parts(key: u32) -> (u32, u8) {
+    (key >> 3, (key & 7) as u8)
+}
+
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// The number that the lower seven bits of each of eight bytes are, the lowest first.
+#[inline]
+fn sevens(word: u64) -> u64 {
+    let pairs = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | ((pairs & 0x3fff_0000_3fff_0000) >> 2);
+    (fours & 0x0fff_ffff) | ((fours & 0x0fff_ffff_0000_0000) >> 4)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +226,20 @@ mod tests {
         let most = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         assert_eq!(Reader::new(&most).varint(), Ok(u64::MAX));
         assert_eq!(Reader::new(&[0x80; 11]).varint(), Err(Stop::Corrupt));
+        for bits in 0..64 {
+            for number in [1u64 << bits, u64::MAX >> bits, 0x0123_4567_89ab_cdef >> bits] {
+                let mut written = Vec::new();
+                let mut left = number;
+                while left >= 128 {
+                    written.push(left as u8 | 128);
+                    left >>= 7;
+                }
+                written.push(left as u8);
+                assert_eq!(Reader::new(&written).varint(), Ok(number));
+                written.extend_from_slice(&[0xff; 9]);
+                assert_eq!(Reader::new(&written).varint(), Ok(number));
+            }
+        }
     }
 
     #[test]
@@ -165,8 +252,12 @@ mod tests {
 
     #[test]
     fn bytes_end_where_the_message_ends() {
-        assert_eq!(Reader::new(&[2, 7, 8]).payload(), Ok(&[7, 8][..]));
-        assert_eq!(Reader::new(&[3, 7, 8]).payload(), Err(Stop::Corrupt));
-        assert_eq!(Reader::new(&[0xff, 0xff, 0xff, 0xff, 0x0f]).payload(), Err(Stop::Corrupt));
+        let payload = |data: &'static [u8]| Reader::new(data).payload().map(|found| found.bytes());
+        assert_eq!(payload(&[2, 7, 8]), Ok(&[7, 8][..]));
+        assert_eq!(payload(&[3, 7, 8]), Err(Stop::Corrupt));
+        assert_eq!(payload(&[0xff, 0xff, 0xff, 0xff, 0x0f]), Err(Stop::Corrupt));
+        let mut inside = Reader::new(&[3, 1, 2, 0x88, 1, 0, 0, 0, 0, 0, 0, 0]).payload().unwrap();
+        assert_eq!((inside.varint(), inside.varint(), inside.varint()), (Ok(1), Ok(2), Err(Stop::Corrupt)));
+        assert_eq!((inside.fixed32(), inside.size()), (Err(Stop::Corrupt), 1));
     }
 }

@@ -3,12 +3,10 @@
 //! The law: what a message says does not depend on how its bytes are laid out. Nearly all come in the order of their fields and
 //! are written as they are read; the others are looked over first, a field at a time.
 
-use std::borrow::Cow;
-
 use crate::check;
 use crate::schema::{Field, Kind, Message, Role, Schema};
 use crate::text;
-use crate::wire::{ROOM, Reader, Stop};
+use crate::wire::{ROOM, Reader, Stop, parts};
 
 /// What a record is checked and sorted by, gathered while it is written.
 #[derive(Clone, Copy, Default)]
@@ -21,49 +19,6 @@ pub struct Notes {
     pub wrong_inside: bool,
     pub time: u64,
     pub observed: u64,
-}
-
-/// A value as the wire has it.
-#[derive(Clone, Copy)]
-enum Value<'a> {
-    Bytes(&'a [u8]),
-    Double(f64),
-    Unsigned(u64),
-    Signed(i64),
-    Small(i64),
-    Bool(bool),
-}
-
-impl Value<'_> {
-    fn is_default(&self) -> bool {
-        match *self {
-            Value::Bytes(bytes) => bytes.is_empty(),
-            Value::Double(number) => number.to_bits() == 0,
-            Value::Unsigned(number) => number == 0,
-            Value::Signed(number) | Value::Small(number) => number == 0,
-            Value::Bool(said) => !said,
-        }
-    }
-}
-
-#[inline]
-fn read<'a>(kind: Kind, from: &mut Reader<'a>) -> Result<Value<'a>, Stop> {
-    let zigzag = |number: u64| (number >> 1) as i64 ^ -((number & 1) as i64);
-    Ok(match kind {
-        Kind::Text | Kind::Message | Kind::Bytes | Kind::Id => Value::Bytes(from.payload()?),
-        Kind::Double => Value::Double(f64::from_bits(from.fixed64()?)),
-        Kind::Fixed64 => Value::Unsigned(from.fixed64()?),
-        Kind::Uint64 => Value::Unsigned(from.varint()?),
-        Kind::Int64 => Value::Signed(from.varint()? as i64),
-        Kind::Sfixed64 => Value::Signed(from.fixed64()? as i64),
-        Kind::Sint64 => Value::Signed(zigzag(from.varint()?)),
-        Kind::Int32 | Kind::Enum => Value::Small(i64::from(from.varint()? as i32)),
-        Kind::Uint32 => Value::Small(i64::from(from.varint()? as u32)),
-        Kind::Fixed32 => Value::Small(i64::from(from.fixed32()?)),
-        Kind::Sfixed32 => Value::Small(i64::from(from.fixed32()? as i32)),
-        Kind::Sint32 => Value::Small(zigzag(u64::from(from.varint()? as u32))),
-        Kind::Bool => Value::Bool(from.varint()? != 0),
-    })
 }
 
 /// What is around the field that a message is asked to leave open.
@@ -85,6 +40,15 @@ pub struct Left {
 impl Left {
     fn inside(self) -> Result<Left, Stop> {
         Ok(Left { room: self.room.checked_sub(1).ok_or(Stop::Corrupt)?, ..self })
+    }
+
+    /// What is left to a field's value: a level less to a list or map in a value. None where there is none.
+    #[inline]
+    fn of(self, message: &Message, field: &Field) -> Option<Left> {
+        if !message.choice || field.kind != Kind::Message {
+            return Some(self);
+        }
+        (self.depth > 1).then_some(Left { depth: self.depth - 1, ..self })
     }
 }
 
@@ -117,17 +81,25 @@ pub struct Writer<'s> {
     pub notes: Notes,
     /// Whether the fields of messages may be in any order.
     pub any_order: bool,
+    run: Run,
+}
+
+/// The last run of doubles and its text: the bounds of a histogram are those of the one before, and digits are dear.
+#[derive(Default)]
+struct Run {
+    data: Vec<u8>,
+    text: Vec<u8>,
 }
 
 impl<'s> Writer<'s> {
     pub fn new(schema: &'s Schema) -> Self {
-        Writer { schema, notes: Notes::default(), any_order: false }
+        Writer { schema, notes: Notes::default(), any_order: false, run: Run::default() }
     }
 
     /// Puts a message.
     ///
     /// Tried in order first, then in any order. Err is Corrupt or Deep; what was put then means nothing.
-    pub fn put(&mut self, of: usize, data: &[u8], out: &mut Vec<u8>, left: Left) -> Result<(), Stop> {
+    pub fn put(&mut self, of: usize, data: Reader, out: &mut Vec<u8>, left: Left) -> Result<(), Stop> {
         let start = out.len();
         self.in_either_order(|writer| {
             out.truncate(start);
@@ -149,7 +121,7 @@ impl<'s> Writer<'s> {
         done
     }
 
-    fn message(&mut self, of: usize, data: &[u8], out: &mut Vec<u8>, left: Left) -> Result<(), Stop> {
+    fn message(&mut self, of: usize, data: Reader, out: &mut Vec<u8>, left: Left) -> Result<(), Stop> {
         let schema = self.schema;
         let message = &schema.messages[of];
         let start = out.len();
@@ -166,16 +138,13 @@ impl<'s> Writer<'s> {
     }
 
     /// Puts the fields of a message as they come. Err(Disorder) where that would not be by number, each once.
-    fn flowing(&mut self, message: &Message, data: &[u8], out: &mut Vec<u8>, left: Left) -> Result<(), Stop> {
-        let mut from = Reader::new(data);
+    fn flowing(&mut self, message: &Message, mut from: Reader, out: &mut Vec<u8>, left: Left) -> Result<(), Stop> {
         let (mut last, mut chosen, mut in_list) = (0, 0u64, false);
-        while let Some((number, wire)) = from.tag()? {
-            let field = match message.place(number) {
-                Some(place) if message.fields[place].takes(wire) => &message.fields[place],
-                _ => {
-                    from.skip(number, wire, left.room)?;
-                    continue;
-                }
+        while let Some(key) = from.key()? {
+            let (number, wire) = parts(key);
+            let Some(field) = message.taking(key) else {
+                from.skip(number, wire, left.room)?;
+                continue;
             };
             if number != last {
                 if number < last {
@@ -199,8 +168,7 @@ impl<'s> Writer<'s> {
                 }
                 chosen |= 1 << field.oneof;
             }
-            let value = read(field.kind, &mut from)?;
-            self.single(message, field, value, out, left)?;
+            self.single(message, field, &mut from, out, left)?;
         }
         if in_list {
             out.push(b']');
@@ -209,78 +177,131 @@ impl<'s> Writer<'s> {
     }
 
     /// Puts the next value of a repeated field, or a run of them; gives whether the list is open after it.
+    #[inline]
     fn items(
-        &mut self, field: &Field, wire: u8, from: &mut Reader, out: &mut Vec<u8>, mut in_list: bool, left: Left,
+        &mut self, field: &Field, wire: u8, from: &mut Reader, out: &mut Vec<u8>, in_list: bool, left: Left,
     ) -> Result<bool, Stop> {
-        let mut open = |out: &mut Vec<u8>| {
-            if in_list {
-                out.push(b',');
-            } else {
-                out.extend_from_slice(&field.key);
-                out.push(b'[');
-                in_list = true;
-            }
-        };
         if wire == field.wire {
-            open(out);
-            let value = read(field.kind, from)?;
-            self.value(field, value, out, left)?;
-        } else {
-            let mut run = Reader::new(from.payload()?);
-            while !run.is_done() {
-                open(out);
-                let value = read(field.kind, &mut run)?;
-                self.value(field, value, out, left)?;
-            }
+            self.value(field, from, out, left, true, |out| open(field, in_list, out))?;
+            return Ok(true);
         }
-        Ok(in_list)
+        let run = from.payload()?;
+        if run.is_done() {
+            return Ok(in_list);
+        }
+        open(field, in_list, out);
+        self.run(field, run, out, left)?;
+        Ok(true)
+    }
+
+    /// Puts a run of numbers, with commas between.
+    fn run(&mut self, field: &Field, mut from: Reader, out: &mut Vec<u8>, left: Left) -> Result<(), Stop> {
+        let (data, start) = (from.bytes(), out.len());
+        let is_dear = field.kind == Kind::Double;
+        if is_dear && data == self.run.data {
+            out.extend_from_slice(&self.run.text);
+            return Ok(());
+        }
+        while !from.is_done() {
+            self.value(field, &mut from, out, left, true, |_| ())?;
+            out.push(b',');
+        }
+        out.pop();
+        if is_dear && data.len() <= SHORT_RUN {
+            self.run.data.clear();
+            self.run.data.extend_from_slice(data);
+            self.run.text.clear();
+            self.run.text.extend_from_slice(&out[start..]);
+        }
+        Ok(())
     }
 
     /// Puts a field that is not repeated, unless it says nothing.
     #[inline]
     fn single(
-        &mut self, message: &Message, field: &Field, value: Value, out: &mut Vec<u8>, left: Left,
+        &mut self, message: &Message, field: &Field, from: &mut Reader, out: &mut Vec<u8>, left: Left,
     ) -> Result<(), Stop> {
-        if field.role != Role::None {
-            self.note(field.role, value);
-        }
-        if !field.presence && value.is_default() {
-            return Ok(());
-        }
-        out.extend_from_slice(&field.key);
-        if !message.choice || field.kind != Kind::Message {
-            self.value(field, value, out, left)
-        } else if left.depth < 2 {
-            Err(Stop::Deep)
-        } else {
-            self.value(field, value, out, Left { depth: left.depth - 1, ..left })
-        }
+        let left = match left.of(message, field) {
+            Some(left) => left,
+            None => return Err(from.payload().map_or(Stop::Corrupt, |_| Stop::Deep)),
+        };
+        self.value(field, from, out, left, field.presence, |out| field.key.put(out))
     }
 
-    #[inline]
-    fn value(&mut self, field: &Field, value: Value, out: &mut Vec<u8>, left: Left) -> Result<(), Stop> {
-        match value {
-            Value::Bytes(bytes) => match field.kind {
-                Kind::Text => return text::put_string(out, bytes),
-                Kind::Id => text::put_hex(out, bytes),
-                Kind::Message if field.apart => return self.attribute(field.of, bytes, out, left.depth),
-                Kind::Message => {
-                    return self.message(field.of, bytes, out, left.inside()?);
+    /// Puts a value and what stands before it; one that is the default only if it is `kept`.
+    #[inline(always)]
+    fn value(
+        &mut self, field: &Field, from: &mut Reader, out: &mut Vec<u8>, left: Left, kept: bool,
+        before: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Stop> {
+        let zigzag = |number: u64| (number >> 1) as i64 ^ -((number & 1) as i64);
+        let number = match field.kind {
+            Kind::Text | Kind::Message | Kind::Bytes | Kind::Id => {
+                let inside = from.payload()?;
+                if field.kind == Kind::Id {
+                    self.note_id(field.role, inside.bytes());
                 }
-                _ => text::put_base64(out, bytes),
-            },
-            Value::Double(number) => text::put_double(out, number),
-            Value::Unsigned(number) => text::put_digits(out, number),
-            Value::Signed(number) => text::put_digits(out, number),
-            Value::Small(number) => text::put_number(out, number),
-            Value::Bool(said) => out.extend_from_slice(if said { b"true" } else { b"false" }),
+                if !kept && inside.is_done() {
+                    return Ok(());
+                }
+                before(out);
+                match field.kind {
+                    Kind::Text => text::put_text(out, inside)?,
+                    Kind::Message if field.apart => self.attribute(field.of, inside, out, left.depth)?,
+                    Kind::Message => self.message(field.of, inside, out, left.inside()?)?,
+                    Kind::Id => text::put_hex(out, inside.bytes()),
+                    _ => text::put_base64(out, inside.bytes()),
+                }
+                return Ok(());
+            }
+            Kind::Fixed64 | Kind::Uint64 => {
+                let number = if field.kind == Kind::Fixed64 { from.fixed64()? } else { from.varint()? };
+                self.note_time(field.role, number);
+                if kept || number != 0 {
+                    before(out);
+                    text::put_digits(out, number);
+                }
+                return Ok(());
+            }
+            Kind::Double => {
+                let bits = from.fixed64()?;
+                if kept || bits != 0 {
+                    before(out);
+                    text::put_double(out, f64::from_bits(bits));
+                }
+                return Ok(());
+            }
+            Kind::Bool => {
+                let said = from.varint()? != 0;
+                if kept || said {
+                    before(out);
+                    out.extend_from_slice(if said { b"true" } else { b"false" });
+                }
+                return Ok(());
+            }
+            Kind::Int64 => from.varint()? as i64,
+            Kind::Sfixed64 => from.fixed64()? as i64,
+            Kind::Sint64 => zigzag(from.varint()?),
+            Kind::Int32 | Kind::Enum => i64::from(from.varint()? as i32),
+            Kind::Uint32 => i64::from(from.varint()? as u32),
+            Kind::Fixed32 => i64::from(from.fixed32()?),
+            Kind::Sfixed32 => i64::from(from.fixed32()? as i32),
+            Kind::Sint32 => zigzag(u64::from(from.varint()? as u32)),
+        };
+        if kept || number != 0 {
+            before(out);
+            if matches!(field.kind, Kind::Int64 | Kind::Sfixed64 | Kind::Sint64) {
+                text::put_signed_digits(out, number);
+            } else {
+                text::put_number(out, number);
+            }
         }
         Ok(())
     }
 
     /// Puts an attribute: quickly one that is as nearly all are, a key and a text or number of less than 128 bytes.
     #[inline]
-    fn attribute(&mut self, pair: usize, data: &[u8], out: &mut Vec<u8>, depth: i64) -> Result<(), Stop> {
+    fn attribute(&mut self, pair: usize, data: Reader, out: &mut Vec<u8>, depth: i64) -> Result<(), Stop> {
         let start = out.len();
         if let Some(done) = short_attribute(data, out) {
             return done;
@@ -293,16 +314,24 @@ impl<'s> Writer<'s> {
         done
     }
 
-    fn note(&mut self, role: Role, value: Value) {
+    fn note_id(&mut self, role: Role, id: &[u8]) {
         let notes = &mut self.notes;
-        match (role, value) {
-            (Role::Trace, Value::Bytes(id)) => notes.trace = (id.len(), id.iter().any(|&byte| byte != 0)),
-            (Role::Span, Value::Bytes(id)) => notes.span = (id.len(), id.iter().any(|&byte| byte != 0)),
-            (Role::Parent, Value::Bytes(id)) => notes.parent = id.len(),
-            (Role::InnerTrace, Value::Bytes(id)) => notes.wrong_inside |= !matches!(id.len(), 0 | 16),
-            (Role::InnerSpan, Value::Bytes(id)) => notes.wrong_inside |= !matches!(id.len(), 0 | 8),
-            (Role::Time, Value::Unsigned(time)) => notes.time = time,
-            (Role::Observed, Value::Unsigned(time)) => notes.observed = time,
+        let is_set = || id.iter().any(|&byte| byte != 0);
+        match role {
+            Role::Trace => notes.trace = (id.len(), is_set()),
+            Role::Span => notes.span = (id.len(), is_set()),
+            Role::Parent => notes.parent = id.len(),
+            Role::InnerTrace => notes.wrong_inside |= !matches!(id.len(), 0 | 16),
+            Role::InnerSpan => notes.wrong_inside |= !matches!(id.len(), 0 | 8),
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn note_time(&mut self, role: Role, time: u64) {
+        match role {
+            Role::Time => self.notes.time = time,
+            Role::Observed => self.notes.observed = time,
             _ => {}
         }
     }
@@ -311,7 +340,7 @@ impl<'s> Writer<'s> {
 
     /// Puts one field of a message that was looked over, wherever its values are.
     fn found(
-        &mut self, message: &Message, data: &[u8], look: &Look, place: usize, out: &mut Vec<u8>, left: Left,
+        &mut self, message: &Message, data: Reader, look: &Look, place: usize, out: &mut Vec<u8>, left: Left,
     ) -> Result<(), Stop> {
         let field = &message.fields[place];
         let here = look.places[place];
@@ -323,7 +352,7 @@ impl<'s> Writer<'s> {
         }
         if field.repeated {
             let mut in_list = false;
-            each(field, data, here.first, left.room, |_, wire, from| {
+            each(field, data.starting(here.first), left.room, |_, wire, from| {
                 in_list = self.items(field, wire, from, out, in_list, left)?;
                 Ok(())
             })?;
@@ -332,20 +361,21 @@ impl<'s> Writer<'s> {
             }
             return Ok(());
         }
-        let mut last = Reader::starting(data, here.last);
-        last.tag()?;
-        let value = if field.kind == Kind::Message {
-            let merged = gather(self.schema, message, data, look, place, left.room)?;
-            return self.single(message, field, Value::Bytes(&merged), out, left);
-        } else {
-            read(field.kind, &mut last)?
-        };
-        self.single(message, field, value, out, left)
+        if field.kind == Kind::Message {
+            let mut merged = Vec::new();
+            let inside = gather(self.schema, message, data, look, place, left.room, &mut merged)?;
+            let left = left.of(message, field).ok_or(Stop::Deep)?;
+            field.key.put(out);
+            return self.message(field.of, inside, out, left.inside()?);
+        }
+        let mut last = data.starting(here.last);
+        last.key()?;
+        self.single(message, field, &mut last, out, left)
     }
 
     /// What stands around the values of one field: the rest of the message, but for other members of its oneof.
     pub fn around(
-        &mut self, of: usize, data: &[u8], look: &Look, hole: usize, left: Left, found: &mut Around,
+        &mut self, of: usize, data: Reader, look: &Look, hole: usize, left: Left, found: &mut Around,
     ) -> Result<(), Stop> {
         let schema = self.schema;
         let message = &schema.messages[of];
@@ -356,7 +386,7 @@ impl<'s> Writer<'s> {
             tail.clear();
             for (place, field) in message.fields.iter().enumerate() {
                 if place == hole {
-                    head.extend_from_slice(&field.key);
+                    field.key.put(&mut head);
                 } else if oneof == 0 || field.oneof != oneof {
                     let out = if place < hole { &mut head } else { &mut tail };
                     writer.found(message, data, look, place, out, left)?;
@@ -375,6 +405,20 @@ impl<'s> Writer<'s> {
     }
 }
 
+/// Bytes of a run of numbers that are worth remembering.
+const SHORT_RUN: usize = 1024;
+
+/// Puts what stands before the next item of a list.
+#[inline]
+fn open(field: &Field, in_list: bool, out: &mut Vec<u8>) {
+    if in_list {
+        out.push(b',');
+    } else {
+        field.key.put(out);
+        out.push(b'[');
+    }
+}
+
 /// Ends an object whose fields each stand after a comma.
 fn close(out: &mut Vec<u8>, start: usize) {
     match out.get_mut(start) {
@@ -387,15 +431,14 @@ fn close(out: &mut Vec<u8>, start: usize) {
 }
 
 /// Finds where the fields of a message are. Err(Corrupt) for what is none, the insides of messages and runs not looked at.
-pub fn look(message: &Message, data: &[u8], room: u32) -> Result<Look, Stop> {
+pub fn look(message: &Message, mut from: Reader, room: u32) -> Result<Look, Stop> {
     let mut places = vec![Place::default(); message.fields.len()];
     let mut chosen = vec![0; message.oneofs + 1];
-    let mut from = Reader::new(data);
     loop {
         let at = from.at;
-        let Some((number, wire)) = from.tag()? else { break };
-        let place = message.place(number).filter(|&place| message.fields[place].takes(wire));
-        if let Some(place) = place {
+        let Some(key) = from.key()? else { break };
+        let (number, wire) = parts(key);
+        if let Some(place) = message.place(key) {
             let field = &message.fields[place];
             let here = &mut places[place];
             if here.count == 0 || (field.oneof > 0 && chosen[field.oneof] != place + 1) {
@@ -405,7 +448,7 @@ pub fn look(message: &Message, data: &[u8], room: u32) -> Result<Look, Stop> {
             here.last = at;
             chosen[field.oneof] = place + 1;
             if field.kind == Kind::Text {
-                check::utf8(from.payload()?)?;
+                check::utf8(from.payload()?.bytes())?;
                 continue;
             }
         }
@@ -414,12 +457,11 @@ pub fn look(message: &Message, data: &[u8], room: u32) -> Result<Look, Stop> {
     Ok(Look { places, chosen })
 }
 
-/// Goes over the values of a field, from the tag at `start` on.
+/// Goes over the values of a field, from a tag on: where its tag is, its wire type, and what is behind that.
 fn each<'a>(
-    field: &Field, data: &'a [u8], start: usize, room: u32,
+    field: &Field, mut from: Reader<'a>, room: u32,
     mut work: impl FnMut(usize, u8, &mut Reader<'a>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    let mut from = Reader::starting(data, start);
     loop {
         let at = from.at;
         let Some((number, wire)) = from.tag()? else { return Ok(()) };
@@ -431,35 +473,34 @@ fn each<'a>(
     }
 }
 
-/// The message in a field: of several values, all of them behind each other, which is what merging them is.
+/// The message in a field: of several values, all of them behind each other in a buffer, which is what merging them is.
 pub fn gather<'a>(
-    schema: &Schema, message: &Message, data: &'a [u8], look: &Look, place: usize, room: u32,
-) -> Result<Cow<'a, [u8]>, Stop> {
+    schema: &Schema, message: &Message, data: Reader<'a>, look: &Look, place: usize, room: u32, merged: &'a mut Vec<u8>,
+) -> Result<Reader<'a>, Stop> {
     let (field, here) = (&message.fields[place], look.places[place]);
     if field.oneof > 0 && here.count > 1 {
         check_lost(schema, field, data, here.first, room)?;
     }
     if here.first == here.last {
-        let mut from = Reader::starting(data, here.first);
-        from.tag()?;
-        return Ok(Cow::Borrowed(from.payload()?));
+        let mut from = data.starting(here.first);
+        from.key()?;
+        return from.payload();
     }
-    let mut merged = Vec::new();
-    each(field, data, here.first, room, |_, _, from| {
+    each(field, data.starting(here.first), room, |_, _, from| {
         let part = from.payload()?;
         check::fields(part, room)?; // each must be whole by itself
-        merged.extend_from_slice(part);
+        merged.extend_from_slice(part.bytes());
         Ok(())
     })?;
-    Ok(Cow::Owned(merged))
+    Ok(Reader::new(merged))
 }
 
 /// Checks messages that another member of their oneof has replaced: those before the place `end`.
-fn check_lost(schema: &Schema, field: &Field, data: &[u8], end: usize, room: u32) -> Result<(), Stop> {
+fn check_lost(schema: &Schema, field: &Field, data: Reader, end: usize, room: u32) -> Result<(), Stop> {
     if field.kind != Kind::Message {
         return Ok(());
     }
-    each(field, data, 0, room, |at, _, from| {
+    each(field, data, room, |at, _, from| {
         let inside = from.payload()?;
         if at < end {
             check::message(schema, field.of, inside, room.checked_sub(1).ok_or(Stop::Corrupt)?, true)?;
@@ -470,39 +511,38 @@ fn check_lost(schema: &Schema, field: &Field, data: &[u8], end: usize, room: u32
 
 /// Puts an attribute of a key and one text, whole number or double, all of it below 128 bytes. None for any other.
 #[inline]
-fn short_attribute(data: &[u8], out: &mut Vec<u8>) -> Option<Result<(), Stop>> {
-    let [0x0a, size, rest @ ..] = data else { return None };
-    let (key, rest) = rest.split_at_checked(usize::from(*size))?;
-    let [0x12, size, kind, value @ ..] = rest else { return None };
-    if *size >= 128 || data[1] >= 128 || usize::from(*size) != value.len() + 1 {
+fn short_attribute(data: Reader, out: &mut Vec<u8>) -> Option<Result<(), Stop>> {
+    let bytes = data.bytes();
+    let [0x0a, key_size, ..] = *bytes else { return None };
+    let key_end = 2 + usize::from(key_size);
+    let [0x12, size, kind, first, ..] = *bytes.get(key_end..)? else { return None };
+    if key_size >= 128 || size >= 128 || key_end + 2 + usize::from(size) != bytes.len() {
         return None;
     }
-    if key.is_empty() {
+    let key = data.part(2, key_end);
+    let done = if key_size == 0 {
         out.extend_from_slice(b"{\"value\":{\"");
+        Ok(())
     } else {
-        out.extend_from_slice(b"{\"key\":");
-        if let Err(stop) = text::put_string(out, key) {
-            return Some(Err(stop));
-        }
-        out.extend_from_slice(b",\"value\":{\"");
+        text::put_between(out, b"{\"key\":\"", key, b"\",\"value\":{\"")
+    };
+    if done.is_err() {
+        return Some(done);
     }
-    match (kind, value) {
-        (0x0a, [size, text @ ..]) if usize::from(*size) == text.len() && *size < 128 => {
-            out.extend_from_slice(b"stringValue\":");
-            if let Err(stop) = text::put_string(out, text) {
-                return Some(Err(stop));
-            }
+    let mut value = data.part(key_end + 3, bytes.len());
+    match kind {
+        0x0a if first < 128 && first + 2 == size => {
+            value.at += 1;
+            return Some(text::put_between(out, b"stringValue\":\"", value, b"\"}}"));
         }
-        (0x18, _) => {
-            let mut from = Reader::new(value);
-            let number = from.varint().ok().filter(|_| from.is_done())?;
+        0x18 => {
+            let number = value.varint().ok().filter(|_| value.is_done())?;
             out.extend_from_slice(b"intValue\":");
-            text::put_digits(out, number as i64);
+            text::put_signed_digits(out, number as i64);
         }
-        (0x21, _) => {
-            let bits = u64::from_le_bytes(value.try_into().ok()?);
+        0x21 if size == 9 => {
             out.extend_from_slice(b"doubleValue\":");
-            text::put_double(out, f64::from_bits(bits));
+            text::put_double(out, f64::from_bits(value.fixed64().ok()?));
         }
         _ => return None,
     }
