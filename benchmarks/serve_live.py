@@ -29,8 +29,6 @@ TICK: Final = 0.01
 READERS: Final = 2
 """Subscribers who read every event's id; the others compare bytes."""
 PATIENCE: Final = 60.0
-BUFFER: Final = 200_000
-"""Events that may wait for each subscriber: what waits for several is in memory once. By default a server holds 10,000."""
 _BUFFER: Final = bytearray(1 << 18)
 _EVENT: Final = re.compile(rb'data: \{"id":"(e\d{9})".*?"sent":(\d+)')
 _LINE: Final = (
@@ -119,7 +117,7 @@ def _serve(told: Connection, directory: Path) -> None:
     from whence.serve.run import Serving
     from whence.serve.settings import ServeSettings
 
-    settings = {"directory": str(directory), "endpoint": "127.0.0.1:0", "stream": {"heartbeat": "1h", "buffer": BUFFER}}
+    settings = {"directory": str(directory), "endpoint": "127.0.0.1:0", "stream": {"heartbeat": "1h"}}
     serving = Serving(ServeSettings.model_validate({**settings, "jaeger": {"enabled": False}}))
     serving.start()
     told.send(serving.port)

@@ -72,14 +72,16 @@ class Serving:
         access = Access(settings.auth, settings.masks, clock=self._clock)
         check_safe(settings, access)
         tls = server_context(settings.tls) if settings.tls else None
-        served = self.served = Served(Path(settings.directory), clock=self._clock, telemetry=self._telemetry)
+        served = self.served = Served(
+            Path(settings.directory), settings.stream, clock=self._clock, telemetry=self._telemetry
+        )
         try:
             app = make_app(served, settings, access)
             sockets = listen(settings.endpoint, "tcp", "HTTP")
             self.port = sockets[0].getsockname()[1]
             config = uvicorn.Config(
                 app, proxy_headers=False, lifespan="off", server_header=False, log_config=None, access_log=False,
-                log_level="critical", timeout_keep_alive=_KEEP_ALIVE,
+                log_level="critical", timeout_keep_alive=_KEEP_ALIVE, ws_per_message_deflate=False,
                 timeout_graceful_shutdown=max(1, int(settings.stop_timeout)),
             )  # fmt: skip
             config.load()

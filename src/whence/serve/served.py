@@ -7,18 +7,27 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from whence.collect.telemetry import Telemetry
 from whence.index.engine import Engine
 from whence.serve.live.feed import Feed
 from whence.serve.replay.replays import Replays
+from whence.serve.settings import StreamSettings
+
+_STREAM: Final = StreamSettings()
 
 
 class Served:
     """An archive, its engine and its telemetry. The directory may still be to come; others may be writing it."""
 
     def __init__(
-        self, directory: Path, *, clock: Callable[[], int] = time.time_ns, telemetry: Telemetry | None = None
+        self,
+        directory: Path,
+        stream: StreamSettings = _STREAM,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """`clock`: nanoseconds since the epoch."""
         self.directory = Path(directory).expanduser()
@@ -26,7 +35,7 @@ class Served:
         self.telemetry = telemetry or Telemetry()
         self.engine = Engine(self.directory, awaited=True)
         """Safe to ask from several threads; each question looks anew."""
-        self.feed = Feed(self.directory, clock=clock)
+        self.feed = Feed(self.directory, most=stream.subscribers, patience=stream.slow_timeout, clock=clock)
         """What comes, for whoever subscribes."""
         self.replays = Replays(self.directory, self.engine, clock)
         """What of it is being given again."""

@@ -100,6 +100,7 @@ class StreamSettings(Settings):
     slow_timeout: Duration = Field(
         default=30.0, description="how long a buffer may stay full before its subscriber is let go"
     )
+    subscribers: int = Field(default=2_000, ge=1, description="how many there may be at once")
 
 
 class WebhookSettings(PostSettings):

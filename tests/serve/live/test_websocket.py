@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from build_live import SseEar, a_writer, until, write
-from build_serve import ADMIN, READER, TOKENS, a_server
+from build_serve import ADMIN, READER, TOKENS, Client, a_server
 
 
 def messages(socket: ClientConnection, count: int) -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def url_of(url: str, path: str = "/api/stream") -> str:
 
 
 def test_the_messages_are_those_of_server_sent_events(tmp_path: Path) -> None:
-    """The same events with the same places, told the same way; a heartbeat breaks the silence."""
+    """The same events with places that lead to the same, told the same way; a heartbeat breaks the silence."""
     with a_server(tmp_path, stream={"heartbeat": "100ms"}) as serving, a_writer(tmp_path) as writer:
         write(writer, ["before"])
         path = "/api/runs/run-1/stream?since=2020-01-01T00:00:00Z"
@@ -41,9 +41,36 @@ def test_the_messages_are_those_of_server_sent_events(tmp_path: Path) -> None:
             until(lambda: len(ear.ids) == 3)
             same = [(one.id, one.json()) for one in ear.heard if one.event == "message"]
             assert [one["event"] for one in found] == [event for _, event in same]
-            assert [one["cursor"] for one in found][1:] == [place for place, _ in same][1:]
+            # The text of a place tells who gave it, one who reads what was there or the feed; where it leads is the same.
+            for n, places in enumerate(
+                zip([one["cursor"] for one in found], [place for place, _ in same], strict=True)
+            ):
+                for place in places:
+                    rest = Client(serving.port).ask("/api/poll", cursor=place).json["events"]
+                    assert [one["id"] for one in rest] == ["before", "one", "two"][n + 1 :]
             while json.loads(socket.recv(timeout=60))["message"] != "heartbeat":
                 pass
+
+
+def test_many_messages_may_come_in_one_text(tmp_path: Path) -> None:
+    """With `lines`, a line each: the same messages, in their order."""
+    with a_server(tmp_path) as serving, a_writer(tmp_path) as writer:
+        names = [f"e{n:03d}" for n in range(300)]
+        write(writer, names)
+        with (
+            connect(url_of(serving.url, "/api/stream?since=2020-01-01T00:00:00Z&lines=true")) as socket,
+            connect(url_of(serving.url, "/api/stream?since=2020-01-01T00:00:00Z")) as other,
+        ):
+            found: list[dict[str, Any]] = []
+            texts = 0
+            while len(found) < len(names) + 1:
+                told = [json.loads(line) for line in str(socket.recv(timeout=60)).split("\n")]
+                found += [one for one in told if one["message"] != "heartbeat"]
+                texts += 1
+            assert texts < len(names) / 2
+            same = [one["event"] for one in messages(other, len(names) + 1)[1:]]
+            assert [one["event"] for one in found[1:]] == same
+            assert [one["event"]["id"] for one in found[1:]] == names
 
 
 def test_it_goes_on_behind_a_place(tmp_path: Path) -> None:

@@ -29,18 +29,20 @@ from whence.serve.live.reading import (
     removed,
     told,
 )
-from whence.serve.live.subscriber import Subscriber, View
+from whence.serve.live.room import Room, Standing
+from whence.serve.live.subscriber import PATIENCE, Subscriber, View
 
 POLL: Final = 0.03
 """Seconds between two looks at the archive. Of a large one, whose listing takes longer, a few times that."""
 _SHARE: Final = 4
-MOST: Final = 500
+MOST: Final = 2_000
 """Subscribers at once."""
-CHUNK: Final = 1_000
-"""Events that are given on at once."""
-_EACH: Final = 0.001
-"""Seconds by which the pause between two looks is longer for each subscriber: fewer, larger portions cost less, and none waits
-longer than a tenth of a second for a hundred."""
+CHUNK, _LEAST = 1_000, 100
+"""Events that are given on at once; fewer, down to the latter, where somebody's buffer is not twice as large."""
+_EACH, _LONGER = 0.001, 0.1
+"""Seconds by which the pause between two looks is longer for each subscriber, and for all: fewer, larger portions cost less."""
+_PASS: Final = 2 << 20
+"""Bytes of a writer that are read before others have their turn, and those who wait to join theirs."""
 LAG: Final = 5_000_000
 """Microseconds: segments begun longer ago than this are taken to be in the listing."""
 
@@ -77,7 +79,7 @@ class Chunk:
 def shown(view: View, given: Sequence[Given]) -> Batch:
     """What a view shows of events: those that match, as they may be seen."""
     found = Batch(one for one in given if view.matches(one.event))
-    return found if view.shown is None else Batch(Given(view.shown(one.event), one.cursor) for one in found)
+    return found if view.shown is None else Batch(Given(view.shown(one.event), one.cursor, one.size) for one in found)
 
 
 class Reader:
@@ -108,13 +110,13 @@ class Reader:
         known = self.given_already[2] if self.given_already and self.given_already[:2] == arrived[:2] else 0
         for n, event in enumerate(arrived.events[:-1], 1):
             if self._once.add(event.id) and n > known:
-                yield Given(event, track.text(key, arrived.start, n))
+                yield Given(event, track.text(key, arrived.start, n), arrived.size)
         if arrived.after is None:
             track.finish(key)
             return
         track.move(key, arrived.after)
         if last and self._once.add(arrived.events[-1].id):
-            yield Given(arrived.events[-1], track.text())
+            yield Given(arrived.events[-1], track.text(), arrived.size)
 
 
 def begin_now(directory: Path, clock: Callable[[], int]) -> Reader:
@@ -145,13 +147,15 @@ class Feed:
         *,
         most: int = MOST,
         poll: float = POLL,
+        patience: float = PATIENCE,
         clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`most`: subscribers at once."""
+        """`most`: subscribers at once. `patience`: seconds in which it waits for subscribers who are told, as in `Room`."""
         self.directory = Path(directory).expanduser()
         self.clock, self.monotonic = clock, monotonic
         self.most, self._poll = most, poll
+        self._room = Room(monotonic, patience)
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._waiting: list[_Waiting] = []
@@ -159,6 +163,8 @@ class Feed:
         self._held = 0
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._place = ""
+        """The place that subscribers know."""
         self.given = 0
         """Events that were read while anybody was subscribed."""
 
@@ -203,6 +209,7 @@ class Feed:
             thread, everyone = self._thread, [*self._subscribers, *(one.subscriber for one in self._waiting)]
             waiting, self._waiting = self._waiting, []
         self._wake.set()
+        self._room.close()
         for one in waiting:
             one.joined.cancel()
         for subscriber in everyone:
@@ -241,27 +248,37 @@ class Feed:
             self._wake.clear()
             # Who waits now may have read what this pass is still to read, so that they join behind it.
             joining, began = self._take_waiting(), self.monotonic()
-            came = self._pass(reader)
+            came, rest = self._pass(reader)
             self._join(joining, reader.track)
-            pause = self._poll + _EACH * self._held
+            if rest:
+                continue
+            self._room.caught_up()
+            pause = self._poll + min(_EACH * self._held, _LONGER)
             self._wake.wait(pause if came else max(pause, _SHARE * (self.monotonic() - began)))
 
-    def _pass(self, reader: Reader) -> bool:
-        """Give on what came since the last pass; whether anything did."""
+    def _pass(self, reader: Reader) -> tuple[bool, bool]:
+        """Give on what came since the last pass; whether anything did, and whether there may be more already."""
         reader.learn(self.clock() // 1000 - LAG)
         segments = [one for one in reader.follower.segments() if is_read(one) and not reader.follower.is_over(one)]
         chunk: list[Given] = []
-        before = self.given
-        for arrived in arrivals(reader.follower, segments):
+        before, size, many = self.given, 0, self._portion()
+        for arrived in arrivals(reader.follower, segments, most=_PASS):
+            size += (arrived.after or arrived.start) - arrived.start
             chunk += reader.given(arrived)
-            if len(chunk) >= CHUNK:
+            if len(chunk) >= many:
                 self._publish(Chunk(chunk, reader.track.text()))
                 chunk = []
-        self._publish(Chunk(chunk, reader.track.text()))
+        place = reader.track.text()
+        if chunk or place != self._place:
+            self._publish(Chunk(chunk, place))
+        else:
+            for subscriber in self._now():
+                if subscriber.is_slow:
+                    subscriber.check()
         for notice in told(reader.follower.problems):
             for subscriber in self._now():
                 subscriber.put([notice], reader.track.text())
-        return self.given > before
+        return self.given > before, size >= _PASS
 
     def _take_waiting(self) -> list[_Waiting]:
         with self._lock:
@@ -289,8 +306,19 @@ class Feed:
 
     def _publish(self, chunk: Chunk) -> None:
         self.given += len(chunk.given)
+        self._place = chunk.cursor
         for subscriber in self._now():
             subscriber.put(chunk.seen(subscriber.view), chunk.cursor)
+        if chunk.given:
+            self._room.wait(self._standings)
+
+    def _portion(self) -> int:
+        """How many events fit into everybody's buffer."""
+        smallest = min((one.room for one in self._now()), default=CHUNK)
+        return min(max(smallest // 2, _LEAST), CHUNK)
+
+    def _standings(self) -> list[Standing]:
+        return [found for one in self._now() if (found := one.standing())]
 
     def _now(self) -> list[Subscriber]:
         with self._lock:

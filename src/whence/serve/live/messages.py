@@ -27,8 +27,11 @@ class Given:
 
     event: Event
     cursor: str
+    size: int = 0
+    """About how many bytes it takes: those of its line in the archive."""
     _json: bytes | None = None
     _sse: bytes | None = None
+    _text: str | None = None
 
     @property
     def json(self) -> bytes:
@@ -44,6 +47,13 @@ class Given:
             self._sse = b"id: %b\ndata: %b\n\n" % (self.cursor.encode(), self.json)
         return self._sse
 
+    @property
+    def text(self) -> str:
+        """The event as a message of a WebSocket."""
+        if self._text is None:
+            self._text = f'{{"message":"event","cursor":"{self.cursor}","event":{self.json.decode()}}}'
+        return self._text
+
 
 Message = Given | Notice
 
@@ -51,7 +61,16 @@ Message = Given | Notice
 class Batch(list[Given]):
     """Events that are given together to everybody with the same view; what is sent of them is put together once for all."""
 
-    __slots__ = ("_sse",)
+    __slots__ = ("_size", "_sse", "_text")
+
+    @property
+    def size(self) -> int:
+        """About how many bytes they take."""
+        try:
+            return self._size
+        except AttributeError:
+            self._size: int = sum([one.size for one in self])
+            return self._size
 
     @property
     def sse(self) -> bytes:
@@ -61,6 +80,15 @@ class Batch(list[Given]):
         except AttributeError:
             self._sse: bytes = b"".join([one.sse for one in self])
             return self._sse
+
+    @property
+    def text(self) -> str:
+        """All of them as messages of a WebSocket, one a line."""
+        try:
+            return self._text
+        except AttributeError:
+            self._text: str = "\n".join([one.text for one in self])
+            return self._text
 
 
 def missed(
@@ -97,10 +125,19 @@ def sse_of(messages: Sequence[Message]) -> bytes:
     return messages.sse if isinstance(messages, Batch) else b"".join(map(to_sse, messages))
 
 
-def to_json(message: Message) -> bytes:
+def to_text(message: Message) -> str:
     """A message as one JSON object: `message`, its name; `cursor`; and `event` or `data`."""
-    name = "event" if isinstance(message, Given) else message.name
-    place = b'"cursor":"%b",' % message.cursor.encode() if message.cursor is not None else b""
     if isinstance(message, Given):
-        return b'{"message":"event",%b"event":%b}' % (place, message.json)
-    return b'{"message":"%b",%b"data":%b}' % (name.encode(), place, json_bytes(message.data))
+        return message.text
+    place = f'"cursor":"{message.cursor}",' if message.cursor is not None else ""
+    return f'{{"message":"{message.name}",{place}"data":{json_bytes(message.data).decode()}}}'
+
+
+def texts_of(messages: Sequence[Message]) -> list[str]:
+    """Messages, each as text of its own."""
+    return [to_text(one) for one in messages]
+
+
+def lines_of(messages: Sequence[Message]) -> list[str]:
+    """Messages as one text, a line each."""
+    return [messages.text if isinstance(messages, Batch) else "\n".join(texts_of(messages))]

@@ -50,6 +50,11 @@ class Arrived(NamedTuple):
     after: int | None = None
     events: tuple[Event, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """Bytes of the line for each of its events."""
+        return 0 if self.after is None else (self.after - self.start) // max(len(self.events), 1)
+
 
 class Once:
     """Which ids were given lately."""
@@ -92,11 +97,12 @@ def known_stem(stem: str) -> Known:
 
 
 def arrivals(
-    follower: Follower, segments: list[Segment], until: Mapping[Key, Until] | None = None
+    follower: Follower, segments: list[Segment], until: Mapping[Key, Until] | None = None, most: int | None = None
 ) -> Iterator[Arrived]:
     """What came in these segments since they were read last; lines of one writer in their order, those of several by time.
 
-    `until`: of other segments nothing, and of these no more than that. To be read to its end.
+    `until`: of other segments nothing, and of these no more than that. `most`: of one writer about so many bytes at once, the
+    rest when it is asked again. To be read to its end.
     """
     chains: dict[object, list[Segment]] = {}
     for segment in segments:
@@ -110,7 +116,7 @@ def arrivals(
     while waiting or heap:
         while waiting and len(heap) < _WIDTH and (not heap or waiting[-1][0] <= heap[0][0]):
             bound, n = waiting.pop()
-            lines: Iterator[Arrived] = chain.from_iterable(_lines(follower, segment, until) for segment in sources[n])
+            lines = _some(chain.from_iterable(_lines(follower, segment, until) for segment in sources[n]), most)
             if first := next(lines, None):
                 heapq.heappush(heap, (_time(first, bound), n, first, lines))
         if heap:
@@ -121,6 +127,16 @@ def arrivals(
                 heapq.heapreplace(heap, (_time(following, time), n, following, lines))
             else:
                 heapq.heappop(heap)
+
+
+def _some(lines: Iterator[Arrived], most: int | None) -> Iterator[Arrived]:
+    """Lines, up to the one behind which they are so many bytes; what follows is not looked at."""
+    size = 0
+    for found in lines:
+        yield found
+        size += (found.after or found.start) - found.start
+        if most is not None and size >= most:
+            return
 
 
 def _bound(segment: Segment) -> int:

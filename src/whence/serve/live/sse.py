@@ -43,7 +43,7 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            telling = Telling(self._listener, self._wish.telling)
+            telling = Telling(self._listener, self._wish.telling, sse_of)
             await until_gone(self._listener.subscriber, lambda: _tell(telling, send), lambda: _left(receive))
         finally:
             self._listener.close()

@@ -4,6 +4,7 @@ The law: `Buffer` is pure, `now` is given. A buffer is bounded; what does not fi
 how many, from when to when, and the place before the first of them.
 """
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -12,15 +13,22 @@ from typing import Final, NamedTuple
 
 from whence.event.flat import format_time
 from whence.event.model import Event
-from whence.serve.live.messages import Given, Message, Notice, missed
+from whence.serve.live.messages import Batch, Given, Message, Notice, missed
+from whence.serve.live.room import Standing
 
 BUFFER: Final = 10_000
 THRESHOLD: Final = 0.8
 PATIENCE: Final = 30.0
+BYTES: Final = 64 << 20
+"""Of what waits for one subscriber, about: large events are held in smaller numbers."""
 AT_ONCE: Final = 500
 """Messages taken at once: what is on its way to a subscriber is not counted as waiting, and is to be little."""
 _MANY: Final = 100
 """So many that came together are given on together: their bytes were put together for everybody."""
+_LATELY: Final = 2.0
+"""Seconds in which something came for a subscriber that counts when it is asked how subscribers stand."""
+_STUCK: Final = 5.0
+"""Seconds after which a client that has not taken what it is being given does not count there any more."""
 
 
 class View(NamedTuple):
@@ -54,6 +62,8 @@ class Buffer:
     """Messages, and the cursor behind them."""
     count: int = 0
     """Events that wait."""
+    size: int = 0
+    """And their bytes."""
     slow_since: float | None = None
     _slow_told: bool = False
     _missed: int = 0
@@ -61,11 +71,17 @@ class Buffer:
     _last: int = 0
     _behind: str = ""
 
+    @property
+    def full(self) -> float:
+        """The share of it that is taken up."""
+        return max(self.count / self.terms.buffer, self.size / BYTES)
+
     def put(self, messages: Sequence[Message], cursor: str, now: float) -> None:
         """More to give, and the place behind it; where there is no room for it, the oldest goes."""
         if messages:
             self._waiting.append((messages, cursor))
             self.count += len(messages)
+            self.size += _size(messages)
         elif self._waiting:
             self._waiting[-1] = (self._waiting[-1][0], cursor)
         elif self._missed:
@@ -74,7 +90,9 @@ class Buffer:
             self.place = cursor
         while self.count > self.terms.buffer:
             self._drop(self.count - self.terms.buffer)
-        if self.count < self.terms.threshold * self.terms.buffer:
+        while self.size > BYTES:
+            self._drop(max(len(self._waiting[0][0]) // 2, 1))
+        if self.full < self.terms.threshold:
             self.slow_since = None
         elif self.slow_since is None:
             self.slow_since, self._slow_told = now, False
@@ -83,6 +101,7 @@ class Buffer:
         messages, cursor = self._waiting.popleft()
         gone, left = messages[:many], messages[many:]
         self.count -= len(gone)
+        self.size -= _size(gone)
         for one in gone:
             if isinstance(one, Given):
                 self._missed += 1
@@ -107,13 +126,14 @@ class Buffer:
                 break
             messages, self.place = self._waiting.popleft()
             self.count -= len(messages)
+            self.size -= _size(messages)
             if not found and len(messages) >= _MANY:
                 return self._taken(messages)
             found += messages
         return self._taken(found)
 
     def _taken(self, found: Sequence[Message]) -> Sequence[Message]:
-        if self.count < self.terms.threshold * self.terms.buffer:
+        if self.full < self.terms.threshold:
             self.slow_since = None
         return found
 
@@ -143,6 +163,12 @@ class Buffer:
         return Notice("closing", data)
 
 
+def _size(messages: Sequence[Message]) -> int:
+    if isinstance(messages, Batch):
+        return messages.size
+    return sum(one.size for one in messages if isinstance(one, Given))
+
+
 def _slow(count: int, terms: Terms) -> Notice:
     return Notice(
         "slow",
@@ -162,6 +188,15 @@ class Subscriber:
         self.view = view
         self.wake: Callable[[], None] = lambda: None
         """Called whenever there is something to take, from any thread."""
+        self.gone: Callable[[], None] = lambda: None
+        """Called once nothing more will come, from any thread."""
+        self.written: Callable[[Sequence[Message]], object] | None = None
+        """Puts together what is sent of many; called before it is there to take, by whoever gives it."""
+        self.is_told = False
+        """Whether one of the server's own tellings takes what waits, and says in `busy` how that goes."""
+        self.busy: float | None = None
+        """Since when its client is being given something, by the monotonic clock."""
+        self._came = -math.inf
         self._buffer = Buffer(terms)
         self._monotonic = monotonic
         self._lock = threading.Lock()
@@ -177,19 +212,37 @@ class Subscriber:
         self._buffer.place = place
 
     @property
+    def room(self) -> int:
+        """How many events may wait."""
+        return self._buffer.terms.buffer
+
+    @property
     def waiting(self) -> int:
         """Events that wait."""
         return self._buffer.count
 
     def put(self, messages: Sequence[Message], cursor: str) -> None:
         """From the feed: what matches of the events that came, and the place behind all of them."""
+        if self.written is not None and messages and self._ended is None:
+            self.written(messages)
+        now = self._monotonic()
         with self._lock:
             if self._ended is not None:
                 return
-            self._buffer.put(messages, cursor, self._monotonic())
+            self._buffer.put(messages, cursor, now)
         if messages:
+            self._came = now
             self.wake()
         self.check()
+
+    def standing(self) -> Standing | None:
+        """How it stands; None where nothing came for it lately, or nothing gets through to its client."""
+        now, busy = self._monotonic(), self.busy
+        if not self.is_told or self._ended is not None or now - self._came > _LATELY:
+            return None
+        if busy is not None and now - busy > _STUCK:
+            return None
+        return Standing(self._buffer.full, busy is not None)
 
     def take(self) -> Sequence[Message]:
         """What waits; a `closing` alone where it was let go, and then nothing any more."""
@@ -204,13 +257,20 @@ class Subscriber:
                 self._ended = "too slow"
         if over:
             self.wake()
+            self.gone()
         return self._ended is not None
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it was told to hurry, and its time runs."""
+        return self._buffer.slow_since is not None
 
     def end(self, reason: str) -> None:
         """Nothing more will come."""
         with self._lock:
             self._ended = self._ended or reason
         self.wake()
+        self.gone()
 
     @property
     def ended(self) -> bool:

@@ -30,7 +30,7 @@ from whence.serve.live.subscriber import Terms
 from whence.serve.live.subscriptions import Subscription, Subscriptions
 from whence.serve.live.telling import Terms as Telling
 from whence.serve.live.telling import in_reader
-from whence.serve.live.websocket import converse
+from whence.serve.live.websocket import Together, converse
 from whence.serve.problems import RESPONSES, Refusal
 
 router = APIRouter(dependencies=[Strict], responses=RESPONSES, tags=["subscriptions"])
@@ -164,7 +164,7 @@ async def stream(opening: Opening) -> Response:
 
 
 @router.websocket("/api/subscriptions/{name}/stream")
-async def stream_over_websocket(socket: WebSocket, opening: Opening, kept: Keeping) -> None:
+async def stream_over_websocket(socket: WebSocket, opening: Opening, kept: Keeping, lines: Together = False) -> None:
     """The same over a WebSocket, on which `{"ack": CURSOR}` acknowledges."""
     wish, found = opening
 
@@ -180,7 +180,7 @@ async def stream_over_websocket(socket: WebSocket, opening: Opening, kept: Keepi
             return {"message": "refused", "data": {"detail": str(cause)}}
         return {"message": "acknowledged", "cursor": cursor, "data": {}}
 
-    await converse(socket, wish, _tree(found), heard)
+    await converse(socket, wish, _tree(found), heard, lines=lines)
 
 
 def _found(here: Asking, kept: Subscriptions, name: str) -> Subscription:

@@ -17,8 +17,8 @@ from whence.serve.live.listener import Listener
 from whence.serve.live.messages import Message, Notice
 from whence.serve.live.subscriber import Subscriber
 
-_LOOK: Final = 0.5
-"""Seconds between two looks at whether a subscriber that takes nothing is to be let go."""
+_LOOK, _SELDOM = 0.5, 5.0
+"""Seconds between two looks at whether a subscriber is to be let go: one that is slow, and one that is not."""
 _FAREWELL: Final = 2.0
 """Seconds in which somebody who was let go may still take what is on its way, and the last message."""
 _READERS: Final = ThreadPoolExecutor(8, "whence reads what was")
@@ -41,8 +41,10 @@ class Terms(NamedTuple):
 class Telling:
     """One subscriber being told."""
 
-    def __init__(self, listener: Listener, terms: Terms) -> None:
+    def __init__(self, listener: Listener, terms: Terms, written: Callable[[Sequence[Message]], object]) -> None:
+        """`written` gives what is sent of messages, and remembers that of a `Batch`."""
         self._listener, self._terms = listener, terms
+        listener.subscriber.written = written
         self._bell = _Bell(asyncio.get_running_loop())
         listener.subscriber.wake = self._bell.ring
         self._place = ""
@@ -72,10 +74,13 @@ class Telling:
 
     async def _live(self) -> AsyncIterator[Sequence[Message]]:
         subscriber = self._listener.subscriber
+        subscriber.is_told = True
         while True:
             over = subscriber.ended
             if found := self._listener.take():
+                subscriber.busy = time.monotonic()
                 yield found
+                subscriber.busy = None
                 self._told = time.monotonic()
                 if over:
                     return
@@ -128,7 +133,8 @@ class _Bell:
     async def rung(self, seconds: float) -> None:
         """Wait until it rings, at most so long."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
         self._rung.clear()
 
 
@@ -152,6 +158,8 @@ async def until_gone(
 
 async def _forsaken(subscriber: Subscriber) -> None:
     """Is over a while after the subscriber was let go: who is still being told then does not listen."""
+    bell = _Bell(asyncio.get_running_loop())
+    subscriber.gone = bell.ring
     while not subscriber.check():
-        await asyncio.sleep(_LOOK)
+        await bell.rung(_LOOK if subscriber.is_slow else _SELDOM)
     await asyncio.sleep(_FAREWELL)

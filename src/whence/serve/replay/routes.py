@@ -24,7 +24,7 @@ from whence.serve.live.past import NOW
 from whence.serve.live.sse import STREAM, EventStream
 from whence.serve.live.subscriber import Terms
 from whence.serve.live.telling import Terms as Telling
-from whence.serve.live.websocket import converse
+from whence.serve.live.websocket import Together, converse
 from whence.serve.problems import RESPONSES, Refusal
 from whence.serve.replay.replays import Going
 
@@ -163,9 +163,9 @@ async def stream(wish: Listening, wanted: Selected) -> Response:
 
 
 @router.websocket("/api/replays/{id}/stream")
-async def stream_over_websocket(socket: WebSocket, wish: Listening, wanted: Selected) -> None:
+async def stream_over_websocket(socket: WebSocket, wish: Listening, wanted: Selected, lines: Together = False) -> None:
     """The same over a WebSocket."""
-    await converse(socket, wish, wanted)
+    await converse(socket, wish, wanted, lines=lines)
 
 
 def _own(here: Asking, id: str) -> Going:
