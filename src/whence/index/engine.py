@@ -127,6 +127,11 @@ class Engine:
         """What had to be skipped in the archive, as far as it was looked at."""
         return self.parts.problems()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the archive was looked at once, so that the next look is quick."""
+        return self._blocks is not None
+
     def blocks(self) -> Blocks:
         """The archive as it is now, block by block."""
         return self._now()[0]

@@ -59,22 +59,26 @@ Paged = Annotated[Page, Depends(paging)]
 @router.get("/api/events", summary="Events that match", responses=_PAGE)
 def events(here: Here, wanted: Selected, page: Paged, left: Limited) -> Response:
     """Events of all runs, by time and id. The parameters that select are those of `whence log`; all of them must hold."""
-    return _answer(here, wanted, page, left)
+    return answer(_answer(here, wanted, page, left).body)
 
 
 @router.get("/api/runs/{run}/events", summary="Events of a run", responses=_PAGE)
 @router.get("/simulations/{run}/events", summary="Events of a simulation", responses=_PAGE)
 def events_of_run(*, here: Here, run: str, wanted: Within, page: Paged, left: Limited) -> Response:
     """The same for one run."""
-    must_be_there(here, of_run(run), f"the run {run!r}", "/api/runs")
-    return _answer(here, joined([of_run(run), wanted]), page, left)
+    found = _answer(here, joined([of_run(run), wanted]), page, left)
+    if not found.events:
+        must_be_there(here, of_run(run), f"the run {run!r}", "/api/runs")
+    return answer(found.body)
 
 
 @router.get("/jobs/{job}/events", summary="Events of a job", responses=_PAGE)
 def events_of_job(*, here: Here, job: str, wanted: Within, page: Paged, left: Limited) -> Response:
     """The same for one job: what happened in the run of that id, and what names the job."""
-    must_be_there(here, of_job(job), f"the job {job!r}", "/jobs")
-    return _answer(here, joined([of_job(job), wanted]), page, left)
+    found = _answer(here, joined([of_job(job), wanted]), page, left)
+    if not found.events:
+        must_be_there(here, of_job(job), f"the job {job!r}", "/jobs")
+    return answer(found.body)
 
 
 @router.get("/api/events/{id}", summary="One event", response_model=EventModel, responses=json_of(EventModel))
@@ -106,7 +110,14 @@ def must_be_there(here: Asking, tree: Filter, what: str, listed: str) -> None:
         raise NotFoundError(f"cannot find {what}: no event is of it; see {listed}")
 
 
-def _answer(here: Asking, wanted: Filter, page: Page, left: float) -> Response:
+class _Answer(NamedTuple):
+    """A page of events: how many are on it, and all that is said of it."""
+
+    events: int
+    body: dict[str, Any]
+
+
+def _answer(here: Asking, wanted: Filter, page: Page, left: float) -> _Answer:
     """One page of the events that are wanted, of those the caller may see."""
     until = time.monotonic() + left
     tree = here.visible(wanted)
@@ -116,7 +127,10 @@ def _answer(here: Asking, wanted: Filter, page: Page, left: float) -> Response:
     held = list(found)
     shown, partial = held[: page.limit], found.partial
     body: dict[str, Any] = {"events": [here.shown(one) for one in shown]}
-    if page.total:
+    is_last = len(held) <= page.limit and not partial and (held or not page.offset)
+    if page.total and is_last and page.behind is None:
+        body["total"] = page.offset + len(held)
+    elif page.total:
         counted = here.engine.count(here.engine.where(tree), timeout=max(until - time.monotonic(), 0.001))
         body["total"], partial = counted.number, partial or counted.partial
     body["has_more"] = len(held) > page.limit or found.partial
@@ -124,4 +138,4 @@ def _answer(here: Asking, wanted: Filter, page: Page, left: float) -> Response:
     if last is not None:
         body["cursor"] = str(last)
     body["partial"] = partial
-    return answer(body)
+    return _Answer(len(shown), body)

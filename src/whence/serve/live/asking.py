@@ -14,6 +14,7 @@ from whence.errors import DataError
 from whence.filter.match import matcher
 from whence.filter.selection import parse_moment
 from whence.filter.tree import Filter
+from whence.index.since import lines_since
 from whence.serve.access.caller import shown_to
 from whence.serve.access.tokens import Access, Unauthenticated
 from whence.serve.door import Asking, Here
@@ -45,7 +46,13 @@ def starting(
             return Start(parse_cursor(place))
     except DataError as fault:
         raise Refusal(422, str(fault)) from None
-    return Start(since=parse_moment(since, here.served.clock())) if since else NOW
+    return start_since(here, parse_moment(since, here.served.clock())) if since else NOW
+
+
+def start_since(here: Asking, time: int) -> Start:
+    """Where to begin with what is there since a time; the index says how much need not be read, once there is one."""
+    engine = here.engine
+    return Start(since=time, lines=lines_since(engine.blocks(), time) if engine.is_ready else {})
 
 
 Starting = Annotated[Start, Depends(starting)]

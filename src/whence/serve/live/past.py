@@ -3,9 +3,9 @@
 The law: reading only, and only what is being given is in memory. Events come in the order of time, as far as each writer's do.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,8 @@ class Start:
 
     cursor: Cursor | None = None
     since: int | None = None
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Of segments, by stem, the offset from which on there are events since then, as far as that is known."""
 
 
 NOW: Final = Start()
@@ -55,7 +57,7 @@ class Past:
             follower.positions |= found.positions
             self.notices += found.notices
         else:
-            follower.positions |= _since(segments, start.since or 0)
+            follower.positions |= _since(segments, start)
         reader = Reader(follower, Track(whole=cursor.whole), Once())
         for key, position in follower.positions.items():
             seen = known_at(key, position)
@@ -98,12 +100,14 @@ class Past:
         return []
 
 
-def _since(segments: list[Segment], since: int) -> dict[Key, Position]:
-    """Finished segments whose last event is before a time count as read."""
+def _since(segments: list[Segment], start: Start) -> dict[Key, Position]:
+    """Finished segments whose last event is before a time count as read, others up to where it is known."""
     found: dict[Key, Position] = {}
-    for segment in segments if since else ():
+    for segment in segments if start.since else ():
+        if segment.name and (line := start.lines.get(segment.stem)):
+            found[segment.stem] = Position(line)
         with suppress(DataError, OSError):
             seal = segment.read_seal()
-            if seal and seal.last_time < since:
+            if seal and seal.last_time < (start.since or 0):
                 found[segment.stem] = Position(over=True)
     return found
