@@ -71,10 +71,13 @@ class OpenSegment:
     """Its name is durable."""
     notes: dict[str, object] = field(default_factory=dict)
     """What its seal shall say besides."""
+    name: str = field(init=False)
+    path: str = field(init=False)
+    """Looked at after every sync, so made once."""
 
-    @property
-    def name(self) -> str:
-        return self.stem.text + names.PLAIN
+    def __post_init__(self) -> None:
+        self.name = self.stem.text + names.PLAIN
+        self.path = str(self.root / self.group / self.name)
 
     @property
     def unsynced(self) -> int:
@@ -165,7 +168,7 @@ class OpenSegment:
         """Whether the file lost its name: its directory was deleted or moved away while writes went on succeeding."""
         try:
             here = os.fstat(self.fd)
-            there = (self.root / self.group / self.name).stat(follow_symlinks=False)
+            there = os.stat(self.path, follow_symlinks=False)  # noqa: PTH116 - after every sync
         except FileNotFoundError:
             return True
         except OSError:

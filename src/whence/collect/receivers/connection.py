@@ -89,6 +89,8 @@ def connection(patience: Patience) -> type[HttpToolsProtocol]:
 
         def on_body(self, body: bytes) -> None:
             self._head = 0
+            if not self.cycle.body:
+                self.cycle.body = b""  # type: ignore[assignment] - to bytes a first piece is added, and handed on, uncopied
             super().on_body(body)
 
         def on_message_complete(self) -> None:
