@@ -90,7 +90,7 @@ def connection(patience: Patience) -> type[HttpToolsProtocol]:
         def on_body(self, body: bytes) -> None:
             self._head = 0
             if not self.cycle.body:
-                self.cycle.body = b""  # type: ignore[assignment] - to bytes a first piece is added, and handed on, uncopied
+                self.cycle.body = b""  # type: ignore[assignment]  # a piece added to no bytes is handed on uncopied
             super().on_body(body)
 
         def on_message_complete(self) -> None:
