@@ -18,7 +18,7 @@ import orjson
 from whence.archive import names
 from whence.archive.encrypt import LockedError, open_encrypted, read_envelope
 from whence.archive.names import Signal, Stem, parse_stem
-from whence.archive.scan import Problem, split
+from whence.archive.scan import Kept, Problem, split
 from whence.archive.seal import Seal, parse_seal
 from whence.archive.source import Chunk, chunks, open_file, seek_table
 from whence.archive.terms import explain
@@ -51,6 +51,8 @@ class StoredLine(NamedTuple):
     place: Place
     data: bytes
     """Without its newline."""
+    kept: bool = True
+    """Whether it may hold what is wanted, as far as that was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,10 @@ class Segment:
                 return open_file(self._path(ending)), _ENDINGS[ending]
         raise FileNotFoundError(2, "the file is gone", str(self._path(endings[0])))
 
-    def lines(self, problems: list[Problem] | None = None, start: int = 0) -> Iterator[StoredLine]:
-        """Its whole lines from plain offset `start` on; what is no line goes to `problems`."""
+    def lines(
+        self, problems: list[Problem] | None = None, start: int = 0, kept: Kept | None = None
+    ) -> Iterator[StoredLine]:
+        """Its whole lines from plain offset `start` on, `kept` asked of them; what is no line goes to `problems`."""
         problems = [] if problems is None else problems
         try:
             fd, form = self.open()
@@ -137,8 +141,8 @@ class Segment:
             found = chunks(fd, form, start, length)
             if seal and not start:
                 found = _hashed(found, seal, self.label, problems)
-            for offset, data in split(found, self.label, problems, keep_tail=self.name is None):
-                yield StoredLine(Place(self.stem, offset), data)
+            for offset, data, wanted in split(found, self.label, problems, keep_tail=self.name is None, kept=kept):
+                yield StoredLine(Place(self.stem, offset), data, wanted)
         except OSError as trouble:
             problems.append(Problem(self.label, start, 0, "unreadable", explain(trouble)))
         finally:
@@ -362,25 +366,35 @@ class Archive:
         self._listing.segments()
         return self._listing.times
 
-    def lines(self, *, groups: Container[str] | None = None, signal: Signal | None = None) -> Iterator[StoredLine]:
-        """Every whole line, segment after segment; what had to be skipped is put to `problems`."""
+    def lines(
+        self, *, groups: Container[str] | None = None, signal: Signal | None = None, kept: Kept | None = None
+    ) -> Iterator[StoredLine]:
+        """Every whole line, segment after segment, `kept` asked of them; what had to be skipped is put to `problems`."""
         for segment in self.segments(groups=groups, signal=signal):
             found: list[Problem] = []
-            for line in segment.lines(found):
+            for line in segment.lines(found, kept=kept):
                 if signal is None or segment.signal or signal_of_line(line.data) == signal:
                     yield line
             self._tell(found)
 
     def events(
-        self, *, groups: Container[str] | None = None, signal: Signal | None = None, unique: bool = True
+        self,
+        *,
+        groups: Container[str] | None = None,
+        signal: Signal | None = None,
+        unique: bool = True,
+        kept: Kept | None = None,
     ) -> Iterator[Event]:
         """Every event of every line, in the lines' order; lines that are no OTLP are skipped and put to `problems`.
 
         An id that comes twice (a line written anew after a failed sync, a batch sent twice) is given once; to know them
-        costs about 100 bytes of memory an event, which `unique=False` saves.
+        costs about 100 bytes of memory an event, which `unique=False` saves. Of lines that are not `kept` no event is given,
+        and nothing that is wrong with them is said.
         """
         seen: set[bytes] = set()
-        for line in self.lines(groups=groups, signal=signal):
+        for line in self.lines(groups=groups, signal=signal, kept=kept):
+            if not line.kept:
+                continue
             try:
                 found = decode(line.data, line.place)
             except DataError as cause:

@@ -3,8 +3,9 @@
 The law: pure, and it never raises. U+2028 and its kin are not line ends: JSON strings carry them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final, Literal
 
 from whence.archive import names
@@ -34,12 +35,17 @@ class Problem:
 _BLANK: Final = b" \t\r"
 
 
-def split(
-    chunks: Iterable[Chunk], segment: str, problems: list[Problem], *, keep_tail: bool
-) -> Iterator[tuple[int, bytes]]:
-    """Each line that may be a JSON object, with its plain offset; everything else goes to `problems`.
+Kept = Callable[[list[bytes]], Sequence[bool]]
+"""Asked of lines: which of them are wanted."""
 
-    `keep_tail`: give a last line without a newline too, if it looks whole (in files of other writers it often is).
+
+def split(
+    chunks: Iterable[Chunk], segment: str, problems: list[Problem], *, keep_tail: bool, kept: Kept | None = None
+) -> Iterator[tuple[int, bytes, bool]]:
+    """Each line that may be a JSON object, with its plain offset and whether it is wanted; all else goes to `problems`.
+
+    `keep_tail`: give a last line without a newline too, if it looks whole (in files of other writers it often is). `kept` is
+    asked of many lines at once; None: all are wanted.
     """
     start = 0
     rest: list[bytes] = []
@@ -65,17 +71,19 @@ def split(
         lines[0] = b"".join([*rest, lines[0]]) if first_length <= names.LINE_BYTES else b""
         if first_length > names.LINE_BYTES:
             problems.append(Problem(segment, start, first_length, "bad line", f"longer than {names.LINE_BYTES} bytes"))
-        for n, line in enumerate(lines[:-1]):
+        rest, held = [lines.pop()], 0
+        wanted = repeat(True) if kept is None else kept(lines)
+        for n, (line, is_wanted) in enumerate(zip(lines, wanted, strict=False)):
             if line[:1] == b"{" or line.lstrip(_BLANK)[:1] == b"{":
-                yield start, line
+                yield start, line, is_wanted
             elif line.strip(_BLANK):
                 problems.append(Problem(segment, start, len(line), "bad line", f"no JSON object: {line[:40]!r}"))
             start += (len(line) if n else first_length) + 1
-        rest, held = [lines[-1]], len(lines[-1])
+        held = len(rest[0])
     if not held:
         return
     tail = b"".join(rest) if held <= names.LINE_BYTES else b""
     if keep_tail and tail.strip(_BLANK)[:1] == b"{" and tail.rstrip(_BLANK)[-1:] == b"}":
-        yield start, tail
+        yield start, tail, kept is None or kept([tail])[0]
     elif tail.strip(_BLANK) or not tail:
         problems.append(Problem(segment, start, held, "tail", f"{held} bytes without a newline at the end"))

@@ -7,6 +7,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from whence.archive.sieve import Sieve
 from whence.causality.chains import upstream
 from whence.cli.options import ARCHIVE, ArchiveOption
 from whence.cli.output import note, progress
@@ -62,7 +63,7 @@ def export(
             return 0
         reading = open_reading(archive, tree=wanted)
         chosen = None if isinstance(wanted, Everything) else reading.wanted(wanted)
-        source = Source(reading.archive, chosen, _told(tell))
+        source = Source(reading.archive, chosen, _told(tell), Sieve(wanted).kept)
         _put(target, archive, lambda out: write(source, out))
         return close(reading, archive)
 

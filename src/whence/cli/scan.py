@@ -1,17 +1,19 @@
 """An archive read line after line: the way that needs no index, and for small archives the quicker one."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from heapq import nlargest, nsmallest
+from typing import Final
 
 from whence.archive.reader import Archive
 from whence.archive.scan import Problem
-from whence.cli.lines import Origins, Row, Tell, Told
+from whence.archive.sieve import Sieve
+from whence.cli.lines import Origins, Row, Tell, Times, Told
 from whence.cli.past import Past, ScannedPast
 from whence.errors import DataError
 from whence.event.model import Event
 from whence.filter.match import matcher
-from whence.filter.tree import Filter
+from whence.filter.tree import Compare, Everything, Filter, Path
 from whence.index.correlations import Correlations, correlations_of
 from whence.index.endings import Ending, ending_of
 from whence.index.error_groups import ErrorGroups, group_errors
@@ -19,6 +21,8 @@ from whence.index.failures import is_error
 from whence.index.histories import RunHistory, histories
 from whence.index.statistics import Statistics, statistics_of
 from whence.otlp.decode import Place, decode
+
+_EVERYTHING: Final[Filter] = Everything()
 
 
 class Scan:
@@ -31,9 +35,9 @@ class Scan:
         self._until = None if timeout is None else time.monotonic() + timeout
         self._past: ScannedPast | None = None
 
-    def _events(self) -> Iterator[Event]:
-        """Every event, each once, until the time is over."""
-        for event in self.archive.events():
+    def _events(self, tree: Filter = _EVERYTHING) -> Iterator[Event]:
+        """Every event that may match, each once, until the time is over."""
+        for event in self.archive.events(kept=Sieve(tree).kept):
             if self._until is not None and time.monotonic() > self._until:
                 self.partial = True
                 return
@@ -45,23 +49,25 @@ class Scan:
         return lambda event: fits(event) is True
 
     def _matching(self, tree: Filter) -> Iterator[Event]:
-        return filter(matcher(tree), self._events())
+        return filter(matcher(tree), self._events(tree))
 
     def told(self, tree: Filter, tell: Tell, *, limit: int | None = None, newest: bool = False) -> Told:
         """The events that match, told: of many only those wanted are ever kept, and of them only what is told."""
-        origins, wanted = Origins(), matcher(tree)
-
-        def rows() -> Iterator[Row]:
-            for event in self._events():
-                origins.note(event)
-                if wanted(event):
-                    yield tell(event)
-
+        rows = map(tell, self._matching(tree))
         if limit is None:
-            found = sorted(rows(), key=_order)
+            found = sorted(rows, key=_order)
         else:
-            found = nlargest(limit, rows(), key=_order)[::-1] if newest else nsmallest(limit, rows(), key=_order)
-        return Told.of(found, origins)
+            found = nlargest(limit, rows, key=_order)[::-1] if newest else nsmallest(limit, rows, key=_order)
+        return Told(found, lambda: Times.of(found, self._origins(found)))
+
+    def _origins(self, rows: Sequence[Row]) -> Origins:
+        """When the runs of these rows began, where that must be known to tell their times."""
+        origins, runs = Origins(), {row.run for row in rows}
+        if len(runs) == 1 and any(row.elapsed is None for row in rows):
+            (run,) = runs
+            for event in self._events(_EVERYTHING if run is None else Compare(Path("run"), "=", run)):
+                origins.note(event)
+        return origins
 
     def count(self, tree: Filter) -> int:
         """How many events match."""

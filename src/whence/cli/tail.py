@@ -10,6 +10,7 @@ import typer
 
 from whence.archive.follow import follow
 from whence.archive.reader import StoredLine
+from whence.archive.sieve import Sieve
 from whence.cli.lines import clock_text, row_of
 from whence.cli.options import ARCHIVE, ArchiveOption, JsonOption
 from whence.cli.output import note, screen, write
@@ -47,7 +48,8 @@ def tail(
     there = screen()
     if not archive.exists():
         note(f"waiting for {archive}")
-    for event in each_once(follow(archive, from_start=from_start, stop=threading.Event())):
+    lines = follow(archive, from_start=from_start, stop=threading.Event(), kept=Sieve(wanted).kept)
+    for event in each_once(lines):
         if fits(event):
             write([to_json(to_flat(event)) if json else event_line(event, there)])
             sys.stdout.flush()
@@ -62,6 +64,8 @@ def each_once(lines: Iterable[StoredLine]) -> Iterator[Event]:
     """The events of the lines as they come; one written anew after trouble not twice, a line that is no OTLP told."""
     shown: OrderedDict[str, None] = OrderedDict()
     for line in lines:
+        if not line.kept:
+            continue
         try:
             events = events_of(line.data, line.place)
         except DataError as fault:

@@ -24,12 +24,13 @@ _WHOLES: Final = {names.SEQ: "seq", names.ELAPSED: "elapsed_ns", names.TURN: "tu
 _OTHERS: Final = frozenset(other for others in names.ALTERNATIVES.values() for other in others)
 _ALL: Final = frozenset({*_TEXTS, *_WHOLES, names.CAUSED_BY, names.PAYLOAD, *_OTHERS})
 
-_BY_NAME: Final = {
+SEVERITY_NAMES: Final = {
     **Severity.__members__,
     "NOTICE": Severity.INFO2,
     "WARNING": Severity.WARN,
     "CRITICAL": Severity.FATAL,
 }
+"""Severities by name, in upper case."""
 
 
 def lift(found: dict[str, Any], facts: dict[str, Any]) -> None:
@@ -73,4 +74,4 @@ def _fill(found: dict[str, Any], facts: dict[str, Any]) -> None:
 
 def severity_named(text: Any) -> Severity | None:
     """The severity that a record without a number gives by name: OpenTelemetry's short names, and logging libraries'."""
-    return _BY_NAME.get(text.upper()) if isinstance(text, str) else None
+    return SEVERITY_NAMES.get(text.upper()) if isinstance(text, str) else None

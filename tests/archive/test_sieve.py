@@ -1,0 +1,129 @@
+"""Sieves: a line that holds a match is never left out, whoever wrote it; of the others most are."""
+
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import build_filter
+import build_sieve as build
+from build import TRACE, an_event
+from whence.archive.reader import Archive
+from whence.archive.sieve import Sieve
+from whence.event.kinds import Severity
+from whence.event.model import Event
+from whence.filter.match import matcher
+from whence.filter.parse import parse
+from whence.filter.printer import to_text
+from whence.filter.tree import Filter
+from whence.otlp.decode import Place, decode
+
+TIMES = 100 if os.environ.get("WHENCE_TORTURE") == "1" else 1
+SOME = settings(
+    max_examples=100 * TIMES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a seed does not shrink
+)
+PLACE = Place("logs-20260101T000000Z-host-1-ab-1", 4096)
+
+
+def keeps(tree: Filter, line: bytes) -> bool:
+    (kept,) = Sieve(tree).kept([line])
+    return kept
+
+
+@SOME
+@given(st.lists(build_filter.events(), min_size=1, max_size=3), st.integers(0, 2**32))
+def test_a_line_with_a_match_is_kept_however_it_is_spelled(events: list[Event], seed: int) -> None:
+    """Filters about everything an event has, over lines of any writer."""
+    random = Random(seed)
+    line = build.line_of(events, random)
+    for event in decode(line, PLACE).events:
+        asked = list(build.asking(event, random))
+        for tree in [*asked, *(build.joined(asked, random) for _ in range(4))]:
+            if matcher(tree)(event):
+                assert keeps(tree, line), (to_text(tree), line)
+
+
+@SOME
+@given(st.lists(build_filter.events(), min_size=1, max_size=3), build_filter.filters(), st.integers(0, 2**32))
+def test_a_line_left_out_holds_no_match(events: list[Event], tree: Filter, seed: int) -> None:
+    """Any filter over any line."""
+    line = build.line_of(events, Random(seed))
+    if not keeps(tree, line):
+        assert not any(map(matcher(tree), decode(line, PLACE).events)), (to_text(tree), line)
+
+
+SEEN = an_event(
+    "task.completed",
+    description="order 5f3a1c is paid",
+    agent="agent-17",
+    turn=5,
+    correlation="corr-9",
+    severity=Severity.INFO,
+    payload={"status": "fine", "amount": 12.5, "to": 'a "b"'},
+    attributes={"http.route": "/orders/{id}", "note": "naïve"},
+    span="b7ad6b7169203331",
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ("type = 'task.completed'", True),
+        ("type = 'task.complete'", False),
+        ("type LIKE 'task.*'", True),
+        ("type LIKE 'tool.*'", False),
+        ("agent = 'agent-1'", False),
+        ("agent IN ('agent-1', 'agent-17')", True),
+        ("agent = 'agent-1' OR correlation = 'corr-9'", True),
+        ("agent = 'agent-17' AND correlation = 'corr-10'", False),
+        ("payload.status = 'error'", False),
+        ("payload.missing > 3", False),
+        ("payload.to = 'a \"b\"'", True),
+        ("payload.to CONTAINS 'c \"b'", False),
+        ("attributes.'http.route' STARTSWITH '/orders'", True),
+        ("attributes.'http.route' STARTSWITH 'orders'", False),
+        ("attributes.note CONTAINS 'naïv'", True),
+        ("attributes.note CONTAINS 'naïf'", False),
+        ("PAID AND 5F3A1C", True),
+        ("5f3a1d", False),
+        ("severity >= ERROR", False),
+        ("severity >= INFO", True),
+        ("status = 'error'", False),
+        (f"trace_id = '{TRACE}'", True),
+        (f"trace_id = '{'b' * 32}'", False),
+        ("time >= '2030-01-01'", False),
+        ("time >= '2020-01-01' AND time < '2021-01-01'", False),
+        ("time >= '2020-01-01'", True),
+        ("NOT agent = 'agent-17'", True),
+    ],
+)
+def test_the_bytes_of_a_line_tell_of_most_filters(asked: str, kept: bool) -> None:
+    """What cannot match is left out, however the filter asks; NOT is asked of events only."""
+    assert keeps(parse(asked, now=0), SEEN.line) is kept
+
+
+def test_a_line_that_hides_what_it_says_is_kept() -> None:
+    """Behind escapes of other writers, or in a projection of an event."""
+    tree = parse("agent = 'agent-18'", now=0)
+    assert not keeps(tree, SEEN.line)
+    assert not keeps(tree, SEEN.line.replace(b"is paid", rb"\u001b[1m is \n \"paid\""))
+    assert keeps(tree, SEEN.line.replace(b"is paid", rb"is p\u0061id"))
+    assert keeps(tree, SEEN.line.replace(b'"note"', b'"whence.projection"'))
+    assert keeps(parse("kelvin", now=0), SEEN.line.replace(b"is paid", "300 \u212aelvin".encode()))
+
+
+def test_only_lines_that_may_match_are_read(tmp_path: Path) -> None:
+    """The archive gives the others marked so, or no event of them; damage between lines is told as ever."""
+    lines = [an_event(agent=f"agent-{n}").line for n in range(5)]
+    (tmp_path / "some.jsonl").write_bytes(b"".join([*lines[:2], b"rubbish\n", *lines[2:]]))
+    kept = Sieve(parse("agent = 'agent-3'", now=0)).kept
+    archive = Archive(tmp_path)
+    assert [line.kept for line in archive.lines(kept=kept)] == [False, False, False, True, False]
+    assert [event.agent for event in archive.events(kept=kept)] == ["agent-3"]
+    assert [problem.kind for problem in archive.problems] == ["bad line"]
