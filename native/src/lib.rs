@@ -4,6 +4,10 @@
 //! core, which has them.
 #![deny(unsafe_code)]
 
+mod batch;
+mod objects;
+mod records;
+
 use std::cell::Cell;
 
 use pyo3::exceptions::PyValueError;
@@ -12,7 +16,7 @@ use pyo3::types::PyBytes;
 use whence_core::schema::{Levels, Schema};
 use whence_core::sheet::{Limits, Lines, Reason};
 use whence_core::wire::Stop;
-use whence_core::{lines, make};
+use whence_core::{lines, make, sheet};
 
 pyo3::create_exception!(_native, Refused, pyo3::exceptions::PyException, "What the native core does not take.");
 
@@ -146,16 +150,20 @@ fn bytes_of(py: Python<'_>, made: Vec<u8>) -> Bound<'_, PyBytes> {
 }
 
 fn given(py: Python<'_>, made: Lines) -> (Vec<Line<'_>>, Rejected) {
+    let rejected = made.rejected.iter().map(|&(reason, count)| (name(reason), count)).collect();
+    (lines_of(py, made.data, &made.lines), rejected)
+}
+
+fn lines_of<'py>(py: Python<'py>, made: Vec<u8>, lines: &[sheet::Line]) -> Vec<Line<'py>> {
     let mut start = 0;
-    let mut found = Vec::with_capacity(made.lines.len());
-    for line in &made.lines {
-        let data = PyBytes::new(py, &made.data[start..line.end]);
+    let mut found = Vec::with_capacity(lines.len());
+    for line in lines {
+        let data = PyBytes::new(py, &made[start..line.end]);
         found.push((data, line.records, line.first, line.last));
         start = line.end;
     }
-    let rejected = made.rejected.iter().map(|&(reason, count)| (name(reason), count)).collect();
-    give_back(made.data);
-    (found, rejected)
+    give_back(made);
+    found
 }
 
 /// The name of a reason in `whence.otlp.reasons`.
@@ -174,4 +182,6 @@ fn name(reason: Reason) -> &'static str {
 mod _native {
     #[pymodule_export]
     use super::{Codec, Refused};
+    #[pymodule_export]
+    use crate::batch::Encoder;
 }

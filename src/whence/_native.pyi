@@ -1,3 +1,6 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from whence.otlp.schema import Signal
 
 class Refused(Exception): ...
@@ -16,3 +19,22 @@ class Codec:
     def protobuf_of_json(self, signal: Signal, data: bytes) -> bytes: ...
     def protobuf_of_lines(self, signal: Signal, lines: list[bytes]) -> bytes: ...
     def count_of_json(self, signal: Signal, data: bytes) -> int: ...
+
+class Encoder:
+    def __new__(
+        cls,
+        frame: str,
+        *,
+        text: Callable[[Any, int], tuple[bytes, int]],
+        resource: Callable[[Any], tuple[bytes, bytes]],
+        scope: Callable[[Any], tuple[bytes, bytes]],
+        attributes: type,
+        flags: type,
+        state: type,
+        proxy: type,
+        choice: type,
+        projection: str,
+    ) -> Encoder: ...
+    def lines(
+        self, items: Sequence[Any], line_bytes: int, records_per_line: int, depth: int
+    ) -> tuple[list[tuple[bytes, int, int, int]], int, tuple[Any, BaseException] | None]: ...

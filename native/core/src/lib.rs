@@ -8,6 +8,7 @@ pub mod check;
 pub mod json;
 pub mod lines;
 pub mod make;
+pub mod page;
 pub mod schema;
 pub mod sheet;
 pub mod text;

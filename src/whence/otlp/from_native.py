@@ -10,8 +10,8 @@ import orjson
 
 from whence.native import CORE
 from whence.otlp import from_json, from_protobuf, reasons, to_protobuf
-from whence.otlp.encode import Line
 from whence.otlp.limits import DEFAULT, Limits
+from whence.otlp.page import Line
 from whence.otlp.schema import LEVELS, MESSAGES, Message, Signal, field_of
 from whence.otlp.sheet import NOUNS, Lines, lines_with
 

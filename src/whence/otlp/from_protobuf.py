@@ -12,9 +12,9 @@ from google.protobuf.message import DecodeError
 from whence.errors import DataError
 from whence.otlp import reasons
 from whence.otlp.crowd import check_protobuf
-from whence.otlp.encode import LOGS, METRICS, TRACES, Shape
 from whence.otlp.limits import DEFAULT, Limits
 from whence.otlp.message_text import FUNCTIONS, TooDeepError
+from whence.otlp.page import LOGS, METRICS, TRACES, Shape
 from whence.otlp.schema import LEAN, LEVELS, MESSAGES, OFFICIAL, Field, Signal, field_of
 from whence.otlp.sheet import Lines, Sheet, ends
 

@@ -13,8 +13,8 @@ import orjson
 from whence.errors import DataError
 from whence.otlp import reasons
 from whence.otlp.decode import BROKEN
-from whence.otlp.encode import LOGS, METRICS, TRACES, Shape
 from whence.otlp.limits import DEFAULT, Limits
+from whence.otlp.page import LOGS, METRICS, TRACES, Shape
 from whence.otlp.schema import LEVELS, MESSAGES, Signal
 from whence.otlp.sheet import Ends, Lines, Sheet
 

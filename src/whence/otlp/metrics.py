@@ -9,8 +9,8 @@ from typing import Any, Final
 import orjson
 
 from whence.event import names
-from whence.otlp.encode import METRICS, Encoded, Page
 from whence.otlp.limits import DEFAULT, Limits
+from whence.otlp.page import METRICS, Encoded, Page
 from whence.otlp.shapes import MetricsDataLike
 from whence.otlp.value import INT_MAX, INT_MIN, as_text, double, faithful_items, faithful_text, pairs
 

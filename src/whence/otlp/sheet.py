@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from whence.otlp.encode import Line, Shape
 from whence.otlp.limits import Limits
+from whence.otlp.page import Line, Shape
 
 NOUNS: Final = {"logRecords": "log record", "spans": "span", "metrics": "data point"}
 """What is counted, by the name of the list of records."""
