@@ -131,7 +131,6 @@ def _made(make: Callable[..., Any], **fields: Field) -> st.SearchStrategy[Any]:
 
 VALUE = Field(EXACT, nested(ODD | LOSSY | EXACT))
 _DICTS = st.dictionaries(KEYS, VALUE.usual, max_size=4)
-_ODD_DICTS = st.dictionaries(KEYS, VALUE.odd, max_size=4)
 
 
 def _attributes(keys: st.SearchStrategy[str]) -> Field:
@@ -185,7 +184,7 @@ _PLACE = {"resource": RESOURCES, "instrumentation_scope": SCOPES}
 LOGS: st.SearchStrategy[Any] = (
     _made(ReadableLogRecord, log_record=Field(_RECORDS), **_PLACE)
     | _made(SimpleNamespace, log_record=Field(_RECORDS), dropped_attributes=COUNTS, **_PLACE)
-    | _made(a_log, attributes=Field(_DICTS, _ODD_DICTS), body=VALUE, time=TIMES)
+    | _made(a_log, attributes=Field(_DICTS, _DICTS), body=VALUE, time=TIMES)
     | ODD
 )
 

@@ -159,7 +159,7 @@ mod tests {
         let (r, s) = (part("r"), part("s"));
         let given = [(&r, &s, "1", 1), (&r, &s, "2", 2), (&r, &s, "3", 3)];
         assert_eq!(written((1000, 2), &given).0, "{\"l\":[r[s[1,2]]]}\n{\"l\":[r[s[3]]]}\n");
-        assert_eq!(written((20, 9), &given).0.lines().count(), 2);
+        assert_eq!(written((22, 9), &given).0.lines().count(), 2);
         assert_eq!(written((1, 9), &given).0.lines().count(), 3);
         assert_eq!(written((1, 9), &[]), (String::new(), Vec::new()));
     }
