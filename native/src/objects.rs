@@ -6,7 +6,7 @@
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
-use whence_core::text::{put_base64, put_digits, put_double, put_string};
+use whence_core::text::{put_base64, put_double, put_signed_digits, put_string};
 
 /// Why a record is not written here.
 pub enum Odd {
@@ -35,7 +35,13 @@ pub fn whole(value: &Bound<'_, PyAny>) -> Exact<u64> {
     value.cast_exact::<PyInt>().ok().and_then(|number| number.extract().ok()).ok_or(Odd::Unusual)
 }
 
-/// The same, or 0 for None.
+/// The same, of one that is small.
+#[inline]
+pub fn small(value: &Bound<'_, PyAny>) -> Exact<i64> {
+    i64::try_from(whole(value)?).map_err(|_| Odd::Unusual)
+}
+
+/// As `whole`, or 0 for None.
 #[inline]
 pub fn whole_or_none(value: &Bound<'_, PyAny>) -> Exact<u64> {
     if value.is_none() { Ok(0) } else { whole(value) }
@@ -89,7 +95,7 @@ pub fn put_value(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, depth: u32) -> Exa
         put_text(out, value)?;
     } else if let Ok(number) = value.cast_exact::<PyInt>() {
         out.extend_from_slice(b"{\"intValue\":");
-        put_digits(out, number.extract::<i64>().map_err(|_| Odd::Unusual)?);
+        put_signed_digits(out, number.extract::<i64>().map_err(|_| Odd::Unusual)?);
     } else if let Ok(truth) = value.cast_exact::<PyBool>() {
         out.extend_from_slice(if truth.is_true() { b"{\"boolValue\":true" } else { b"{\"boolValue\":false" });
     } else if let Ok(number) = value.cast_exact::<PyFloat>() {

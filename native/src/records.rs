@@ -8,7 +8,7 @@ use pyo3::types::{PyAny, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 use whence_core::text::{put_digits, put_hex, put_number};
 
 use crate::objects::{
-    Exact, Odd, get, is_a, put_pairs, put_text, put_text_of, put_value, raised, truth, whole, whole_or_none,
+    Exact, Odd, get, is_a, put_pairs, put_text, put_text_of, put_value, raised, small, truth, whole, whole_or_none,
 };
 
 /// What of OpenTelemetry and Python is known by its type: how such an object answers is known too.
@@ -33,7 +33,7 @@ pub struct Records<'a, 'py> {
     known: &'a Known,
     depth: u32,
     /// Members of enums that were asked for their value, which takes a call; they never change.
-    choices: Vec<(Bound<'py, PyAny>, u64)>,
+    choices: Vec<(Bound<'py, PyAny>, i64)>,
     /// The trace states that were asked, and their text if they have any; they never change either.
     states: Vec<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)>,
     /// The trace id last written, and its bytes.
@@ -43,10 +43,10 @@ pub struct Records<'a, 'py> {
 /// How many different objects of a kind are remembered.
 const KEPT: usize = 8;
 /// The low byte of flags is the W3C trace flags.
-const W3C: u64 = 0xff;
+const W3C: i64 = 0xff;
 /// Whether it is known, here always, and true that a span's parent, or a link's target, was in another process.
-const IS_KNOWN: u64 = 0x100;
-const IS_REMOTE: u64 = 0x200;
+const IS_KNOWN: i64 = 0x100;
+const IS_REMOTE: i64 = 0x200;
 
 impl<'a, 'py> Records<'a, 'py> {
     pub fn new(py: Python<'py>, known: &'a Known, depth: u32) -> Self {
@@ -295,11 +295,11 @@ impl<'a, 'py> Records<'a, 'py> {
     }
 
     /// The number of a member of an enum.
-    fn choice(&mut self, member: &Bound<'py, PyAny>) -> Exact<u64> {
+    fn choice(&mut self, member: &Bound<'py, PyAny>) -> Exact<i64> {
         if let Some((_, number)) = self.choices.iter().find(|(known, _)| known.is(member)) {
             return Ok(*number);
         }
-        let number = whole(&get(member, intern!(self.py, "value"))?)?;
+        let number = small(&get(member, intern!(self.py, "value"))?)?;
         let lasting = member.is_instance(self.known.choice.bind(self.py)).map_err(|fault| raised(self.py, fault))?;
         if lasting && self.choices.len() < KEPT {
             self.choices.push((member.clone(), number));
@@ -307,11 +307,11 @@ impl<'a, 'py> Records<'a, 'py> {
         Ok(number)
     }
 
-    fn flags(&self, flags: &Bound<'py, PyAny>) -> Exact<u64> {
+    fn flags(&self, flags: &Bound<'py, PyAny>) -> Exact<i64> {
         if !is_a(flags, &self.known.flags) && !flags.is_exact_instance_of::<PyInt>() {
             return Err(Odd::Unusual);
         }
-        flags.extract().map_err(|_| Odd::Unusual)
+        flags.extract().ok().filter(|&flags| flags >= 0).ok_or(Odd::Unusual)
     }
 
     fn trace(&mut self, number: Bound<'py, PyAny>) -> Exact<[u8; 16]> {
@@ -327,7 +327,7 @@ impl<'a, 'py> Records<'a, 'py> {
 }
 
 fn put_count(out: &mut Vec<u8>, name: &[u8], count: &Bound<'_, PyAny>) -> Exact<()> {
-    let count = whole(count)?;
+    let count = small(count)?;
     if count > 0 {
         out.extend_from_slice(name);
         put_number(out, count);
