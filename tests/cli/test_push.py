@@ -46,8 +46,8 @@ def test_a_collector_has_everything_that_the_archive_has(tmp_path: Path, whence:
     """Events, spans and metrics, the same when they are read; and as many as were told of."""
     archive = an_archive(tmp_path / "here", [*a_town(), a_metric(), *(an_event() for _ in range(1_200))])
     with whence_collector(tmp_path / "there") as server:
-        url = f"http://127.0.0.1:{server.http if protocol == 'http' else server.grpc}"
-        answer = whence("push", "-a", archive, "--otlp", url, "--protocol", protocol, "--json")
+        url = f"{protocol}://127.0.0.1:{server.http if protocol == 'http' else server.grpc}"
+        answer = whence("push", "-a", archive, "--otlp", url, "--json")
         assert answer.code == 0, answer.err
         assert answer.json == {"sent": {"traces": 2, "logs": 1_203, "metrics": 2}, "refused": {}, "unreadable": 0}
         assert "sent 2 spans, 1,203 log records, 2 data points to" in answer.err

@@ -48,7 +48,10 @@ def push(
     otlp: Annotated[
         str, typer.Option("--otlp", metavar="URL", help="Where to, such as http://localhost:4318.", show_default=False)
     ],
-    protocol: Annotated[Protocol, typer.Option(help="OTLP over HTTP, or over gRPC.")] = "http",
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(help="OTLP over HTTP, or over gRPC; otherwise as the URL says: grpc://localhost:4317."),
+    ] = None,
     projections: Annotated[
         Shown,
         typer.Option(
@@ -72,7 +75,7 @@ def push(
     """
     chosen = _signals(signals, projections)
     again = _again(parse_timeout(retry) or 0.0)
-    transport = _transport(otlp, protocol, os.environ, again)
+    transport = _transport(*_way(otlp, protocol), os.environ, again)
     pushed, trouble = Pushed(), None
     with progress("sending") as tell, closing(transport):
         reading = open_reading(archive, tree=wanted)
@@ -100,6 +103,16 @@ def _signals(text: str | None, projections: Shown) -> frozenset[Signal]:
 def _again(seconds: float) -> RetryOnFailure:
     given = {"enabled": seconds > 0, "initial_interval": "500ms", "max_elapsed_time": f"{seconds}s"}
     return RetryOnFailure.model_validate(given)
+
+
+def _way(url: str, protocol: Protocol | None) -> tuple[str, Protocol]:
+    """The URL with a scheme of HTTP, which says whether by TLS, and the protocol. Raises ConfigError."""
+    scheme, colon, rest = url.partition("://")
+    if scheme not in ("grpc", "grpcs"):
+        return url, protocol or "http"
+    if protocol == "http":
+        raise ConfigError(f"cannot send to {url[:100]!r} over HTTP: give a URL such as http://localhost:4318")
+    return f"{'http' if scheme == 'grpc' else 'https'}{colon}{rest}", "grpc"
 
 
 def _transport(url: str, protocol: Protocol, variables: Mapping[str, str], again: RetryOnFailure) -> Transport:

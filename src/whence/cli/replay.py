@@ -23,6 +23,7 @@ from whence.replay.over_otlp import MOST, OverOTLP
 from whence.replay.pace import parse_speed
 from whence.replay.player import Terms
 from whence.replay.start import Chosen, begin
+from whence.replay.ways import OtlpProtocol
 
 HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
 
@@ -42,7 +43,11 @@ def replay(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Forget the checkpoint's place first.")] = False,
     otlp: Annotated[
-        str | None, typer.Option(metavar="URL", help="Send them as OTLP over HTTP, as to http://localhost:4318.")
+        str | None,
+        typer.Option(metavar="URL", help="Send them as OTLP, as to http://localhost:4318 or grpc://localhost:4317."),
+    ] = None,
+    protocol: Annotated[
+        OtlpProtocol | None, typer.Option(help="OTLP over HTTP, or over gRPC; otherwise as the URL says.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -59,7 +64,7 @@ def replay(
     with ExitStack() as ending:
         to: Callable[..., None] = _shown(json)
         if otlp is not None:
-            sending = OverOTLP(otlp, headers_of(os.environ))
+            sending = OverOTLP(otlp, headers_of(os.environ), protocol=protocol)
             ending.callback(sending.close)
             to = sending
         begun = begin(archive, engine, Chosen(wanted, related), to, terms, checkpoint=checkpoint)

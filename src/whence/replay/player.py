@@ -71,6 +71,8 @@ class Player:
         """Events so far."""
         self.trouble: str | None = None
         """Why it failed, if it did."""
+        self.closing: Callable[[], None] = lambda: None
+        """Called once `run` gives nothing more."""
 
     # --- from any thread --------------------------------------------------------------------------------------------
 
@@ -141,6 +143,7 @@ class Player:
         finally:
             self._ended = True
             self._save()
+            self.closing()
         return self.given
 
     def _wait(self) -> list[Event]:

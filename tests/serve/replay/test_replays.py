@@ -99,9 +99,11 @@ def test_it_goes_to_an_otlp_endpoint_as_well_for_who_may_administer(tmp_path: Pa
         client.token = WRITER
         assert send(client, "POST", "/api/replays", {"otlp": backend.http}).status == 403
         client.token = ADMIN
-        id = begin(client, otlp=backend.http, speed="max")
-        until(lambda: client.get(f"/api/replays/{id}")["given"] == 3)
-        assert backend.kept
+        for endpoint in (backend.http, f"grpc://{backend.grpc}"):
+            backend.kept = []
+            id = begin(client, otlp=endpoint, speed="max")
+            until(lambda id=id: client.get(f"/api/replays/{id}")["given"] == 3)  # type: ignore[misc]
+            assert backend.kept
 
 
 def test_who_may_do_what(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from whence.index.engine import Engine
 from whence.replay.over_otlp import OverOTLP
 from whence.replay.player import Player, Terms
 from whence.replay.start import Chosen, begin
+from whence.replay.ways import OtlpProtocol
 from whence.serve.replay.stage import Stage
 
 MOST: Final = 20
@@ -61,10 +62,11 @@ class Replays:
         may_see: Callable[[Event], bool],
         checkpoint: str | None,
         otlp: str | None,
+        protocol: OtlpProtocol | None,
     ) -> Going:
         """Begin one. Raises FilterError, ConfigError, StorageError, or StreamError where there are too many."""
         stage = Stage(self._directory, self._clock)
-        sending = OverOTLP(otlp) if otlp else None
+        sending = OverOTLP(otlp, protocol=protocol) if otlp else None
 
         def give(*events: Event) -> None:
             if sending is not None:

@@ -17,6 +17,7 @@ from whence.replay.pace import parse_speed
 from whence.replay.player import Terms as Playing
 from whence.replay.source import Place
 from whence.replay.start import Chosen
+from whence.replay.ways import OtlpProtocol
 from whence.serve.api.models import json_of
 from whence.serve.door import Asking, Here, Selected, Strict, answer
 from whence.serve.live.asking import Wish, buffering, refusing
@@ -47,7 +48,12 @@ class WantedReplay(BaseModel):
     now: bool = Field(False, description="events get the time at which they are due")
     paused: bool = Field(False, description="begin standing still, so that listeners can come first")
     checkpoint: str | None = Field(None, description="keep the place under this name; go on there if there is one")
-    otlp: str | None = Field(None, description="send to this OTLP/HTTP endpoint as well; takes the role admin")
+    otlp: str | None = Field(
+        None, description="send to this OTLP endpoint as well, `http://` or `grpc://`; takes the role admin"
+    )
+    protocol: OtlpProtocol | None = Field(
+        None, description="`grpc` for an endpoint whose URL begins with `http` as well"
+    )
 
 
 class Change(BaseModel):
@@ -114,7 +120,13 @@ def begin(here: Here, wanted: Annotated[WantedReplay, Body()]) -> Response:
     terms = Playing(parse_speed(wanted.speed), wanted.now, wanted.paused, _AT_ONCE, True)
     chosen = Chosen(here.visible(tree), wanted.related)
     made = here.served.replays.begin(
-        here.caller.name, chosen, terms, may_see=here.may_see, checkpoint=wanted.checkpoint, otlp=wanted.otlp
+        here.caller.name,
+        chosen,
+        terms,
+        may_see=here.may_see,
+        checkpoint=wanted.checkpoint,
+        otlp=wanted.otlp,
+        protocol=wanted.protocol,
     )
     found = answer(_shown(made))
     found.status_code = 201
