@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 mod batch;
+mod columns;
 mod objects;
 mod records;
 
@@ -180,6 +181,8 @@ fn name(reason: Reason) -> &'static str {
 
 #[pymodule]
 mod _native {
+    #[pymodule_export]
+    use super::columns::Columns;
     #[pymodule_export]
     use super::{Codec, Refused};
     #[pymodule_export]

@@ -109,7 +109,7 @@ def test_a_second_look_parses_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     def refuse(*_: object) -> None:
         raise AssertionError("a line was decoded again")
 
-    monkeypatch.setattr("whence.index.build.decode", refuse)
+    monkeypatch.setattr("whence.index.build.batches_of", refuse)
     assert Engine(directory, worthwhile=0).count().number == len(list(Archive(directory).events()))
 
 

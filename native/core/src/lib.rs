@@ -4,13 +4,21 @@
 //! the Python core, which has them.
 #![forbid(unsafe_code)]
 
+pub mod any_value;
+pub mod blake2b;
 pub mod check;
+pub mod columns;
+pub mod events;
 pub mod json;
 pub mod lines;
 pub mod make;
+pub mod names;
 pub mod page;
+pub mod record;
+pub mod rows;
 pub mod schema;
 pub mod sheet;
 pub mod text;
+pub mod values;
 pub mod wire;
 pub mod write;

@@ -18,21 +18,20 @@ import pyarrow.parquet as pq
 
 from whence.archive import names
 from whence.archive.folder import sync_folder_at
-from whence.archive.reader import Segment
+from whence.archive.reader import Segment, StoredLine
 from whence.archive.scan import Problem
-from whence.causality.graph import process_of
 from whence.errors import DataError
 from whence.filter.needs import RANGES
 from whence.index.arrays import stamp_of, write_arrays
-from whence.index.columns import SCHEMA, VERSION, Row, batch_of
+from whence.index.columns import SCHEMA, VERSION
+from whence.index.lines import batches_of
 from whence.index.sidecar import Note, load_note, note_path, parquet_path, source_of, terms_path, write_note
 from whence.index.terms import Terms, TermsBuilder
-from whence.otlp.decode import decode
 
 ROWS_AT_ONCE: Final = 1 << 12
 """Rows of a row group: what is read to look at one of them (2 ms), and a block of the lists of terms."""
-_ROWS_DECODED: Final = 1 << 10
-"""Events that are held as objects at once: the garbage collector looks at each of them again and again."""
+_AT_ONCE: Final = 4 << 20
+"""Bytes of lines that are held at once."""
 _DICTIONARIES: Final = [
     "type", "kind", "source", "run", "agent", "task", "stage", "status", "correlation", "resource", "scope", "schema",
     "trace_id", "span_id", "parent_span_id", "signal", "_stem", "_process",
@@ -50,32 +49,37 @@ class Reading:
     rows: int = 0
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The events behind `end`, decoded, in batches; `end` moves on with them."""
-        rows: list[Row] = []
+        """The events behind `end`, in batches; `end` moves on with them."""
+        held: list[StoredLine] = []
+        marks: list[int] = []
+        size = 0
         for line in self.segment.lines(self.problems, start=self.end):
             if line.place.offset < self.end:
                 continue
-            try:
-                found = decode(line.data, line.place)
-            except DataError as fault:
-                self._tell(line.place.offset, len(line.data), str(fault))
-            else:
-                for sentence in found.bad:
-                    self._tell(line.place.offset, len(line.data), sentence)
-                rows += [Row(event, line.place.offset, nth) for nth, event in enumerate(found.events)]
-            self.end = line.place.offset + len(line.data) + 1
-            if len(rows) >= _ROWS_DECODED:
-                yield self._batch(rows)
-                rows = []
-        if rows:
-            yield self._batch(rows)
+            held.append(line)
+            marks.append(len(self.problems))
+            size += len(line.data)
+            if size >= _AT_ONCE:
+                yield from self._batches(held, marks)
+                held, marks, size = [], [], 0
+        yield from self._batches(held, marks)
 
-    def _batch(self, rows: list[Row]) -> pa.RecordBatch:
-        self.rows += len(rows)
-        return batch_of(rows, self.segment.stem, process_of)
+    def _batches(self, held: list[StoredLine], marks: list[int]) -> Iterator[pa.RecordBatch]:
+        """The events of lines; `marks`: how many problems were known when each of them was read."""
+        told = 0
 
-    def _tell(self, offset: int, length: int, cause: str) -> None:
-        self.problems.append(Problem(self.segment.stem, offset, length, "bad line", cause))
+        def tell(number: int, cause: str) -> None:
+            nonlocal told
+            line = held[number]
+            problem = Problem(self.segment.stem, line.place.offset, len(line.data), "bad line", cause)
+            self.problems.insert(marks[number] + told, problem)
+            told += 1
+
+        for batch in batches_of(self.segment.stem, [(line.place.offset, line.data) for line in held], tell):
+            self.rows += len(batch)
+            yield batch
+        if held:
+            self.end = held[-1].place.offset + len(held[-1].data) + 1
 
 
 def joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:

@@ -9,7 +9,7 @@ from whence.event import names
 from whence.event.kinds import Severity
 from whence.otlp.value import INT_MAX, INT_MIN
 
-_TEXTS: Final = {
+TEXTS: Final = {
     names.KIND: "kind",
     names.RUN: "run",
     names.AGENT: "agent",
@@ -20,9 +20,9 @@ _TEXTS: Final = {
     names.CORRELATION: "correlation",
     names.SCHEMA: "schema",
 }
-_WHOLES: Final = {names.SEQ: "seq", names.ELAPSED: "elapsed_ns", names.TURN: "turn"}
+WHOLES: Final = {names.SEQ: "seq", names.ELAPSED: "elapsed_ns", names.TURN: "turn"}
 _OTHERS: Final = frozenset(other for others in names.ALTERNATIVES.values() for other in others)
-_ALL: Final = frozenset({*_TEXTS, *_WHOLES, names.CAUSED_BY, names.PAYLOAD, *_OTHERS})
+_ALL: Final = frozenset({*TEXTS, *WHOLES, names.CAUSED_BY, names.PAYLOAD, *_OTHERS})
 
 SEVERITY_NAMES: Final = {
     **Severity.__members__,
@@ -43,15 +43,15 @@ def lift(found: dict[str, Any], facts: dict[str, Any]) -> None:
         return
     for name in present:
         value = found[name]
-        if name in _TEXTS:
+        if name in TEXTS:
             if type(value) is str or value is None or type(value) in (int, float):
                 del found[name]
                 if value is not None:
-                    facts[_TEXTS[name]] = str(value)
-        elif name in _WHOLES:
+                    facts[TEXTS[name]] = str(value)
+        elif name in WHOLES:
             if type(value) is int and INT_MIN <= value <= INT_MAX:
                 del found[name]
-                facts[_WHOLES[name]] = value
+                facts[WHOLES[name]] = value
         elif name == names.CAUSED_BY:
             del found[name]
             causes = value if type(value) is list else [] if value is None else [value]
@@ -68,8 +68,8 @@ def _fill(found: dict[str, Any], facts: dict[str, Any]) -> None:
     for name, others in names.ALTERNATIVES.items():
         for other in others:
             value = found.get(other)
-            if _TEXTS[name] not in facts and type(value) in (str, int, float):
-                facts[_TEXTS[name]] = str(value)
+            if TEXTS[name] not in facts and type(value) in (str, int, float):
+                facts[TEXTS[name]] = str(value)
 
 
 def severity_named(text: Any) -> Severity | None:

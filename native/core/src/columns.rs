@@ -1,0 +1,266 @@
+//! Columns under way: values one row behind the other, as Arrow has them in memory.
+//!
+//! The law: a row is put whole or taken back whole. The order of the columns is nobody's: each goes by its name.
+
+use crate::names::{LIFTED_TEXTS, LIFTED_WHOLES};
+use crate::wire::Stop;
+
+/// Bytes of one column beyond which no more is put: Arrow counts them in 31 bits.
+const MOST: usize = 1 << 30;
+
+/// Columns of text; those that attributes fill come first.
+pub const TEXTS: [&str; 21] = [
+    LIFTED_TEXTS[0],
+    LIFTED_TEXTS[1],
+    LIFTED_TEXTS[2],
+    LIFTED_TEXTS[3],
+    LIFTED_TEXTS[4],
+    LIFTED_TEXTS[5],
+    LIFTED_TEXTS[6],
+    LIFTED_TEXTS[7],
+    LIFTED_TEXTS[8],
+    "id",
+    "type",
+    "description",
+    "payload",
+    "attributes",
+    "resource",
+    "scope",
+    "trace_id",
+    "span_id",
+    "parent_span_id",
+    "signal",
+    "_process",
+];
+pub const RUN: usize = 1;
+pub const STATUS: usize = 5;
+pub const SOURCE: usize = 6;
+pub const ID: usize = 9;
+pub const TYPE: usize = 10;
+pub const DESCRIPTION: usize = 11;
+pub const PAYLOAD: usize = 12;
+pub const ATTRIBUTES: usize = 13;
+pub const RESOURCE: usize = 14;
+pub const SCOPE: usize = 15;
+pub const TRACE: usize = 16;
+pub const SPAN: usize = 17;
+pub const PARENT: usize = 18;
+pub const SIGNAL: usize = 19;
+pub const PROCESS: usize = 20;
+
+/// Columns of whole numbers of 64 bits; those that attributes fill come first.
+pub const LONGS: [&str; 8] =
+    [LIFTED_WHOLES[0], LIFTED_WHOLES[1], LIFTED_WHOLES[2], "time", "observed_time", "duration_ns", "dropped", "_line"];
+pub const TIME: usize = 3;
+pub const OBSERVED: usize = 4;
+pub const DURATION: usize = 5;
+pub const DROPPED: usize = 6;
+pub const LINE: usize = 7;
+
+/// A column's buffers as Arrow has them: which rows have a value (None: all), then the values; of texts and lists the ends
+/// before those.
+pub type Buffers = Vec<Option<Vec<u8>>>;
+
+/// Which rows have a value.
+#[derive(Default)]
+struct There(Vec<bool>);
+
+impl There {
+    fn bits(&self) -> Option<Vec<u8>> {
+        if self.0.iter().all(|&is| is) {
+            return None;
+        }
+        let byte = |eight: &[bool]| eight.iter().enumerate().fold(0u8, |byte, (n, &is)| byte | u8::from(is) << n);
+        Some(self.0.chunks(8).map(byte).collect())
+    }
+}
+
+/// Texts, of which any may be absent.
+pub struct Texts {
+    pub data: Vec<u8>,
+    ends: Vec<i32>,
+    there: There,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Texts { data: Vec::new(), ends: vec![0], there: There::default() }
+    }
+}
+
+impl Texts {
+    /// Ends a row whose text, if it is one, was put to `data`.
+    #[inline]
+    pub fn end(&mut self, is_there: bool) {
+        self.ends.push(self.data.len() as i32);
+        self.there.0.push(is_there);
+    }
+
+    #[inline]
+    pub fn push(&mut self, text: Option<&[u8]>) {
+        self.data.extend_from_slice(text.unwrap_or_default());
+        self.end(text.is_some());
+    }
+
+    /// The text of the last row.
+    pub fn last(&self) -> Option<&[u8]> {
+        let (&end, before) = self.ends.split_last()?;
+        self.there.0.last().filter(|&&is| is).and(before.last()).map(|&start| &self.data[start as usize..end as usize])
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.ends.truncate(rows + 1);
+        self.there.0.truncate(rows);
+        self.data.truncate(self.ends[rows] as usize);
+    }
+
+    fn buffers(self) -> Buffers {
+        vec![self.there.bits(), Some(bytes(&self.ends, |end| end.to_le_bytes())), Some(self.data)]
+    }
+}
+
+/// Numbers, of which any may be absent.
+pub struct Numbers<T> {
+    values: Vec<T>,
+    there: There,
+}
+
+impl<T> Default for Numbers<T> {
+    fn default() -> Self {
+        Numbers { values: Vec::new(), there: There::default() }
+    }
+}
+
+impl<T: Default + Copy> Numbers<T> {
+    #[inline]
+    pub fn push(&mut self, value: Option<T>) {
+        self.values.push(value.unwrap_or_default());
+        self.there.0.push(value.is_some());
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.values.truncate(rows);
+        self.there.0.truncate(rows);
+    }
+
+    fn buffers<const N: usize>(self, of: impl Fn(T) -> [u8; N]) -> Buffers {
+        vec![self.there.bits(), Some(bytes(&self.values, of))]
+    }
+}
+
+fn bytes<T: Copy, const N: usize>(values: &[T], of: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+    let mut found = vec![0; values.len() * N];
+    for (place, &value) in found.chunks_exact_mut(N).zip(values) {
+        place.copy_from_slice(&of(value));
+    }
+    found
+}
+
+/// Every column.
+#[derive(Default)]
+pub struct Columns {
+    pub texts: [Texts; TEXTS.len()],
+    pub longs: [Numbers<i64>; LONGS.len()],
+    pub severity: Numbers<i16>,
+    pub nth: Numbers<i32>,
+    pub hash: Numbers<u64>,
+    pub around: Numbers<u64>,
+    pub causes: Texts,
+    pub cause_hashes: Vec<u64>,
+    /// Where each row's causes end.
+    cause_ends: Vec<i32>,
+}
+
+impl Columns {
+    pub fn rows(&self) -> usize {
+        self.nth.values.len()
+    }
+
+    /// Ends a row whose causes were put. Err(Corrupt) where a column holds too much.
+    pub fn end_row(&mut self) -> Result<(), Stop> {
+        self.cause_ends.push(self.cause_hashes.len() as i32);
+        let most = self.texts.iter().map(|column| column.data.len()).max().unwrap_or_default();
+        if most.max(self.causes.data.len()) > MOST { Err(Stop::Corrupt) } else { Ok(()) }
+    }
+
+    /// Takes back all rows but the first so many, and what was put of one that is not whole.
+    pub fn truncate(&mut self, rows: usize) {
+        self.texts.iter_mut().for_each(|column| column.truncate(rows));
+        self.longs.iter_mut().for_each(|column| column.truncate(rows));
+        self.severity.truncate(rows);
+        self.nth.truncate(rows);
+        self.hash.truncate(rows);
+        self.around.truncate(rows);
+        self.cause_ends.truncate(rows);
+        let causes = self.cause_ends.last().map_or(0, |&end| end as usize);
+        self.causes.truncate(causes);
+        self.cause_hashes.truncate(causes);
+    }
+
+    /// The buffers by the names of the columns; of lists the ends come first, then the buffers of what is in them.
+    pub fn buffers(self) -> Vec<(&'static str, Buffers)> {
+        let rows = self.rows();
+        let mut found: Vec<(&'static str, Buffers)> = Vec::with_capacity(TEXTS.len() + LONGS.len() + 7);
+        found.extend(TEXTS.into_iter().zip(self.texts).map(|(name, column)| (name, column.buffers())));
+        found.extend(LONGS.into_iter().zip(self.longs).map(|(name, column)| (name, column.buffers(i64::to_le_bytes))));
+        found.push(("severity", self.severity.buffers(i16::to_le_bytes)));
+        found.push(("_nth", self.nth.buffers(i32::to_le_bytes)));
+        found.push(("_hash", self.hash.buffers(u64::to_le_bytes)));
+        found.push(("_around", self.around.buffers(u64::to_le_bytes)));
+        found.push(("_exact", vec![None, Some(vec![0xff; rows.div_ceil(8)])]));
+        let mut ends = vec![0];
+        ends.extend_from_slice(&self.cause_ends);
+        let ends = bytes(&ends, |end: i32| end.to_le_bytes());
+        let mut causes = vec![Some(ends.clone())];
+        causes.extend(self.causes.buffers());
+        found.push(("caused_by", causes));
+        found.push(("_causes", vec![Some(ends), None, Some(bytes(&self.cause_hashes, u64::to_le_bytes))]));
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(columns: &mut Columns, text: Option<&[u8]>, causes: &[&[u8]]) {
+        columns.texts.iter_mut().for_each(|column| column.push(text));
+        columns.longs.iter_mut().for_each(|column| column.push(None));
+        columns.severity.push(Some(9));
+        columns.nth.push(Some(0));
+        columns.hash.push(Some(1));
+        columns.around.push(None);
+        for cause in causes {
+            columns.causes.push(Some(cause));
+            columns.cause_hashes.push(7);
+        }
+        columns.end_row().unwrap();
+    }
+
+    #[test]
+    fn rows_are_taken_back_whole() {
+        let mut columns = Columns::default();
+        row(&mut columns, Some(b"ab"), &[b"x", b"y"]);
+        row(&mut columns, None, &[b"z"]);
+        columns.texts[0].push(Some(b"half a row"));
+        columns.truncate(1);
+        row(&mut columns, Some(b""), &[]);
+        assert_eq!(columns.rows(), 2);
+        let found = columns.buffers();
+        let of = |name: &str| found.iter().find(|(each, _)| *each == name).unwrap().1.clone();
+        assert_eq!(of("id"), [None, Some(vec![0, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0]), Some(b"ab".to_vec())]);
+        assert_eq!(of("caused_by")[0], Some(vec![0, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0]));
+        assert_eq!(of("caused_by")[3], Some(b"xy".to_vec()));
+        assert_eq!(of("_around")[0], Some(vec![0]));
+        assert_eq!(of("_exact"), [None, Some(vec![0xff])]);
+    }
+
+    #[test]
+    fn what_is_absent_has_no_bit() {
+        let mut column = Texts::default();
+        for n in 0..9 {
+            column.push((n % 3 == 0).then_some(&b"x"[..]));
+        }
+        assert_eq!(column.buffers()[0], Some(vec![0b0100_1001, 0]));
+    }
+}

@@ -1,0 +1,87 @@
+//! Archive lines to the columns of an index, for Python: buffers as Arrow has them, one bytes object each.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+use whence_core::columns::Buffers;
+use whence_core::events::{Made, columns_of_lines};
+use whence_core::lines;
+use whence_core::make::protobuf_of_json;
+use whence_core::names::Names;
+use whence_core::sheet::Limits;
+
+use crate::{Codec, Line, Rejected, given, refused, with_spare};
+
+/// What attributes mean for an event, and what is made of lines with it.
+#[pyclass(frozen)]
+pub struct Columns {
+    names: Names,
+}
+
+/// Buffers by the names of columns, how many rows, how many lines were read, and each line that was refused with the number of
+/// rows before it.
+type Given<'py> = (Bound<'py, PyDict>, usize, usize, Vec<(usize, usize)>);
+
+#[pymethods]
+impl Columns {
+    /// Of names in words; see `whence.index.lines`.
+    #[new]
+    fn new(names: &str) -> PyResult<Self> {
+        Ok(Columns { names: Names::parse(names).map_err(PyValueError::new_err)? })
+    }
+
+    /// The columns of lines of one segment; once there are `enough` rows, no further line is begun.
+    fn of_lines<'py>(
+        &self, py: Python<'py>, stem: &str, offsets: Vec<i64>, lines: Vec<Bound<'py, PyBytes>>, enough: usize,
+    ) -> PyResult<Given<'py>> {
+        let data: Vec<(i64, &[u8])> = offsets.into_iter().zip(lines.iter().map(|line| line.as_bytes())).collect();
+        let made = py.detach(|| columns_of_lines(&self.names, stem.as_bytes(), &data, enough));
+        columns(py, made)
+    }
+
+    /// The lines of a request in protobuf or, with `is_json`, in JSON, as `Codec` gives them, and their columns: as of lines of
+    /// which the first is to stand at `offset`, the others behind it.
+    #[allow(clippy::too_many_arguments)]
+    fn of_request<'py>(
+        &self, py: Python<'py>, codec: &Codec, signal: &str, data: &[u8], is_json: bool, limits: (i64, i64, i64),
+        stem: &str, offset: i64,
+    ) -> PyResult<((Vec<Line<'py>>, Rejected), Given<'py>)> {
+        let levels = codec.levels(signal)?;
+        let limits = Limits { line_bytes: limits.0, records_per_line: limits.1, depth: limits.2 };
+        let (lines, made) = py
+            .detach(|| {
+                let mut request = Vec::new();
+                let data = if is_json {
+                    protobuf_of_json(&codec.schema, levels, data, &mut request)?;
+                    &request[..]
+                } else {
+                    data
+                };
+                let lines = with_spare(|out| lines::lines_of_protobuf(&codec.schema, levels, data, limits, out))?;
+                let (mut placed, mut start) = (Vec::with_capacity(lines.lines.len()), 0);
+                for line in &lines.lines {
+                    // behind each line stands its end of line
+                    placed.push((offset + (start + placed.len()) as i64, &lines.data[start..line.end]));
+                    start = line.end;
+                }
+                let made = columns_of_lines(&self.names, stem.as_bytes(), &placed, usize::MAX);
+                drop(placed);
+                Ok((lines, made))
+            })
+            .map_err(refused)?;
+        Ok((given(py, lines), columns(py, made)?))
+    }
+}
+
+fn columns<'py>(py: Python<'py>, made: Made) -> PyResult<Given<'py>> {
+    let rows = made.columns.rows();
+    let found = PyDict::new(py);
+    for (name, buffers) in made.columns.buffers() {
+        found.set_item(name, tuple(py, buffers)?)?;
+    }
+    Ok((found, rows, made.lines, made.refused))
+}
+
+fn tuple(py: Python<'_>, buffers: Buffers) -> PyResult<Bound<'_, PyTuple>> {
+    PyTuple::new(py, buffers.into_iter().map(|buffer| buffer.map(|bytes| PyBytes::new(py, &bytes))))
+}
