@@ -8,6 +8,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -80,6 +81,12 @@ class Blocks:
     def rows(self) -> int:
         """How many events there are, each counted once."""
         return sum(firsts[-1] for firsts in self.firsts) - sum(len(rows) for rows in self.repeats if rows is not None)
+
+    def with_repeats(self) -> "Blocks":
+        """The same blocks, in which rows that stand twice do so: what has the id of another need not be the same."""
+        found = copy(self)
+        found.repeats = [None] * len(self.parts)
+        return found
 
     def left_by(self, need: Need) -> Numbers:
         """The numbers of the blocks in which an event may have what is needed."""

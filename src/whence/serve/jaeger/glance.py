@@ -53,6 +53,13 @@ def in_order(table: pa.Table) -> pa.Table:
     return table.take(pc.sort_indices(table, _IN_TIME))
 
 
+def once(table: pa.Table) -> pa.Table:
+    """The same rows, of those that are alike one: what was sent twice, but not two spans with one id."""
+    if pc.count_distinct(table["id"]).as_py() == len(table):
+        return table
+    return table.group_by(table.column_names).aggregate([])
+
+
 def summaries(table: pa.Table, own: str | None, masked: Callable[[str], str]) -> Iterator[Summary]:
     """The traces of rows of `COLUMNS`, each once, in no order; `own`: the one in which rows without a trace are shown.
 

@@ -81,7 +81,7 @@ class Lists:
         )
 
     def _operations(self, caller: Caller) -> set[Operation]:
-        blocks = self._engine.blocks()
+        blocks = self._engine.blocks().with_repeats()
         where = self._engine.where(visible_to(caller, SHOWN))
         wall = visible_to(caller, Everything())
         spans = self._span_hashes(blocks)

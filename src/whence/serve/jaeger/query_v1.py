@@ -12,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from whence.serve.door import Here
+from whence.serve.jaeger.adjust import adjusted
 from whence.serve.jaeger.asked import DEPTH, BadQuery, checked
 from whence.serve.jaeger.forms import NotFound, answering, json_answer, store_here
 from whence.serve.jaeger.search import Search
 from whence.serve.jaeger.v1_json import short, v1_trace
 from whence.serve.jaeger.whole import Trace, spans_in
-from whence.serve.jaeger.words import attributes_of, duration_of, ns_of, trace_of, whole_of
+from whence.serve.jaeger.words import attributes_of, duration_of, ns_of, trace_of, truth_of, whole_of
 
 router = APIRouter(include_in_schema=False)
 _LARGEST: Final = 64 << 20
@@ -75,9 +76,15 @@ def traces(request: Request, here: Here) -> Response:
         found = list(store.whole(here.caller, ids))
         held = {trace.id for trace in found}
         missing = [{"msg": "trace not found", "traceID": short(id)} for id in ids if id not in held]
-        return json_answer(request, _form([v1_trace(trace) for trace in found], errors=missing or None))
+        return json_answer(request, _form(_drawn(request, found), errors=missing or None))
     wanted = store.find(here.caller, search_of(request))
-    return json_answer(request, _form([v1_trace(trace) for trace in store.whole(here.caller, wanted)]))
+    return json_answer(request, _form(_drawn(request, store.whole(here.caller, wanted))))
+
+
+def _drawn(request: Request, found: Iterable[Trace]) -> list[Any]:
+    """Traces in the v1 form, adjusted unless raw ones are asked for."""
+    raw = truth_of("raw", request.query_params.get("raw", ""))
+    return [v1_trace(one if raw else adjusted(one)) for one in found]
 
 
 def search_of(request: Request) -> Search:
@@ -110,7 +117,7 @@ def trace(request: Request, here: Here) -> Response:
     found = list(store_here(here).whole(here.caller, [trace_of(request.path_params["trace"])]))
     if not found:
         raise NotFound("trace not found")
-    return json_answer(request, _form([v1_trace(one) for one in found]))
+    return json_answer(request, _form(_drawn(request, found)))
 
 
 @router.get("/api/dependencies")

@@ -11,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from whence.serve.door import Here
+from whence.serve.jaeger.adjust import adjusted
 from whence.serve.jaeger.asked import DEPTH, BadQuery, checked
 from whence.serve.jaeger.forms import NotFound, answering, json_answer, store_here
 from whence.serve.jaeger.glance import Summary
 from whence.serve.jaeger.search import Search
 from whence.serve.jaeger.whole import Trace
-from whence.serve.jaeger.words import attributes_of, duration_of, moment_of, trace_of, whole_of
+from whence.serve.jaeger.words import attributes_of, duration_of, moment_of, trace_of, truth_of, whole_of
 
 router = APIRouter(prefix="/api/v3", include_in_schema=False)
 
@@ -51,7 +52,8 @@ def operations(request: Request, here: Here) -> Response:
 def trace(request: Request, here: Here) -> Response:
     """One trace whole."""
     wanted = [trace_of(request.path_params["trace"])]
-    return _result(request, store_here(here).whole(here.caller, wanted))
+    raw = truth_of("rawTraces", _given(request, "rawTraces", "raw_traces"))
+    return _result(request, store_here(here).whole(here.caller, wanted), raw)
 
 
 @router.get("/traces")
@@ -59,7 +61,8 @@ def trace(request: Request, here: Here) -> Response:
 def traces(request: Request, here: Here) -> Response:
     """The traces with a span that fits, whole, in one result."""
     store = store_here(here)
-    return _result(request, store.whole(here.caller, store.find(here.caller, search_of(request))))
+    raw = truth_of("query.rawTraces", _given(request, "query.rawTraces", "query.raw_traces"))
+    return _result(request, store.whole(here.caller, store.find(here.caller, search_of(request))), raw)
 
 
 @router.get("/trace-summaries")
@@ -71,8 +74,8 @@ def summaries(request: Request, here: Here) -> Response:
     return json_answer(request, {"summaries": [_summary(one) for one in found]})
 
 
-def _result(request: Request, found: Iterable[Trace]) -> Response:
-    groups = [group for one in found for group in one.tree()["resourceSpans"]]
+def _result(request: Request, found: Iterable[Trace], raw: bool) -> Response:
+    groups = [group for one in found for group in (one if raw else adjusted(one)).tree()["resourceSpans"]]
     if not groups:
         raise NotFound("No traces found")
     return json_answer(request, {"result": {"resourceSpans": groups}})

@@ -31,6 +31,7 @@ from whence.serve.jaeger.limit import answered_within
 from whence.serve.jaeger.proto import STORAGE, HealthCheckRequest, HealthCheckResponse
 from whence.serve.jaeger.store import store_of
 from whence.serve.jaeger.traces import TraceStore
+from whence.serve.jaeger.untangle import drawable
 from whence.serve.jaeger.whole import protobuf_of
 from whence.serve.run import is_local
 from whence.serve.served import Served
@@ -190,7 +191,7 @@ class RemoteStorage:
 
     def _whole(self, caller: Caller, wanted: list[str]) -> Iterator[bytes]:
         for trace in self._store.whole(caller, wanted):
-            for chunk in trace.chunks():
+            for chunk in drawable(trace).chunks():
                 if data := protobuf_of(chunk):
                     yield data
 

@@ -21,7 +21,7 @@ from whence.otlp.shown import tie_of, trace_of_run
 from whence.serve.access.caller import EVERYTHING, Caller, visible_to
 from whence.serve.jaeger.fits import Fits, Links
 from whence.serve.jaeger.glance import COLUMNS as GLANCED
-from whence.serve.jaeger.glance import Summary, in_order, summaries
+from whence.serve.jaeger.glance import Summary, in_order, once, summaries
 from whence.serve.jaeger.limit import in_time
 from whence.serve.jaeger.lists import Lists
 from whence.serve.jaeger.masks import masking
@@ -39,7 +39,7 @@ from whence.serve.jaeger.search import (
 )
 from whence.serve.jaeger.service import service_in
 from whence.serve.jaeger.walk import Pair, Walk, Wanted
-from whence.serve.jaeger.whole import Lines, Parts, Trace, assemble
+from whence.serve.jaeger.whole import Lines, Parts, Seen, Trace, assemble
 
 _AT_ONCE: Final = 1_000
 """Traces that are looked up together."""
@@ -105,7 +105,7 @@ class TraceStore:
             partial(fits, known=len(said) == 1),
             search.depth,
         )
-        found = Walk(wanted).go(self.engine.blocks(), self._scanner)
+        found = Walk(wanted).go(self.engine.blocks().with_repeats(), self._scanner)
         if len(found) < search.depth and any(one.on_link for one in said):
             found += [trace for trace in self._by_links(caller, search, fits) if trace not in found]
         return found[: search.depth]
@@ -115,7 +115,7 @@ class TraceStore:
         ledger = self.engine.graph()
         where = self._where(caller, joined([SHOWN, tree]))
         wanted = Wanted(where, None, lambda pair: span_id_of(*pair) in ledger, lambda pairs: [], depth)
-        return Walk(wanted).go(self.engine.blocks(), self._scanner) if depth > 0 else []
+        return Walk(wanted).go(self.engine.blocks().with_repeats(), self._scanner) if depth > 0 else []
 
     def _by_links(self, caller: Caller, search: Search, fits: Fits) -> list[str]:
         """The traces in which a link says what is asked for: of the newest spans that have links."""
@@ -162,6 +162,7 @@ class TraceStore:
         return (self._runs[trace],) if trace in self._runs else None
 
     def _rows(self, caller: Caller, tree: Filter) -> list[Row]:
+        """What was sent twice once; two spans with one id, as both sides of a call have in Zipkin's way, are two."""
         table = in_order(self._table(caller, tree, _COLUMNS))
         columns = {name: table[name].to_pylist() for name in _COLUMNS}
         services: dict[str | None, str] = {}
@@ -171,11 +172,12 @@ class TraceStore:
         columns["resource"] = [services[text] for text in columns["resource"]]
         columns["duration_ns"] = [value or 0 for value in columns["duration_ns"]]
         columns["severity"] = [value or 0 for value in columns["severity"]]
-        return list(map(Row._make, zip(*columns.values(), strict=True)))
+        rows = map(Row._make, zip(*columns.values(), strict=True))
+        return list({(row.id, row.time, row.duration, row.type, row.service): row for row in rows}.values())
 
     def _table(self, caller: Caller, tree: Filter, columns: Sequence[str]) -> pa.Table:
-        """Columns of the rows that match, in no order."""
-        blocks, where = self.engine.blocks(), self._where(caller, tree)
+        """Columns of the rows that match, in no order; those that stand twice do so."""
+        blocks, where = self.engine.blocks().with_repeats(), self._where(caller, tree)
         return matching(blocks, where, blocks.left_by(where.need), self._scanner.cursor(), columns)
 
     def _pairs(self, caller: Caller, tree: Filter) -> set[Pair]:
@@ -192,10 +194,10 @@ class TraceStore:
         for at in range(0, len(traces), _AT_ONCE):
             in_time()
             tree = joined([of_traces(list(traces[at : at + _AT_ONCE])), SHOWN])
-            found |= {one.trace_id: one for one in summaries(self._table(caller, tree, GLANCED), None, masked)}
+            found |= {one.trace_id: one for one in summaries(once(self._table(caller, tree, GLANCED)), None, masked)}
         for trace in traces:
             if trace not in found and (known := self._run_of(trace)) is not None:
-                rows = in_order(self._table(caller, of_runs_own(known[0]), GLANCED)).slice(0, _MOST_IN_A_RUN)
+                rows = in_order(once(self._table(caller, of_runs_own(known[0]), GLANCED))).slice(0, _MOST_IN_A_RUN)
                 found |= {one.trace_id: one for one in summaries(rows, trace, masked)}
             if trace in found:
                 yield found[trace]
@@ -223,8 +225,8 @@ class TraceStore:
             cause for event in events if not (event.trace_id and event.span_id in known) for cause in event.caused_by
         }
         ties = {id: self._tie(event) for id, event in self.engine.load(causes).items()} if causes else {}
-        ids = None if caller.sees_all else frozenset(row.id for row in rows)
-        return Parts(list({(row.stem, row.line) for row in spans}), events, ids, ties)
+        seen = None if caller.sees_all else Seen((row.id, row.time, row.type) for row in rows)
+        return Parts(list({(row.stem, row.line) for row in spans}), events, seen, ties)
 
     def _tie(self, event: Event) -> Pair:
         on = (

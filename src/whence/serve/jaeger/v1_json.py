@@ -14,6 +14,7 @@ from whence.otlp.shown import Around
 from whence.otlp.value import plain_value
 from whence.serve.jaeger.search import SPAN_KINDS
 from whence.serve.jaeger.service import NO_SERVICE, service_in
+from whence.serve.jaeger.untangle import WARNINGS, warnings_in
 from whence.serve.jaeger.whole import Trace
 
 Json = dict[str, Any]
@@ -61,6 +62,8 @@ def _as_index(named: list[Json]) -> str:
 
 def _span(trace: str, span: Json, around: Around, process: str) -> Json:
     start = _ns(span.get("startTimeUnixNano"))
+    attributes = span.get("attributes") or ()
+    warnings = [text for pair in attributes if pair.get("key") == WARNINGS for text in warnings_in(pair)]
     return {
         "traceID": short(trace),
         "spanID": str(span.get("spanId", "")).lower().zfill(16),
@@ -71,7 +74,7 @@ def _span(trace: str, span: Json, around: Around, process: str) -> Json:
         "tags": list(_span_tags(span, around[2])),
         "logs": [_log(event) for event in span.get("events") or ()],
         "processID": process,
-        "warnings": None,
+        "warnings": warnings or None,
     }
 
 
@@ -102,7 +105,7 @@ def _span_tags(span: Json, scope: Json) -> Iterator[Json]:
     for key, said in (("otel.scope.name", scope.get("name")), ("otel.scope.version", scope.get("version"))):
         if said:
             yield _text_tag(key, str(said))
-    yield from _tags(span.get("attributes") or ())
+    yield from _tags(pair for pair in span.get("attributes") or () if pair.get("key") != WARNINGS)
     kind = _number(span.get("kind"))
     if 0 < kind < len(SPAN_KINDS):
         yield _text_tag(names.SPAN_KIND, SPAN_KINDS[kind])

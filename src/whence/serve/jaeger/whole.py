@@ -1,6 +1,7 @@
 """Whole traces as OTLP: the spans of an archive's lines, found by their places, and the log events that are shown with them.
 
-The law: a line is given as it was written, but for what the caller may not see; a span that stands twice is given once.
+The law: a line is given as it was written, but for what the caller may not see; a span that stands twice is given once, two that
+have one id (both sides of a call, in Zipkin's way) are both given.
 """
 
 from collections import OrderedDict
@@ -168,6 +169,26 @@ def spans_in(data: bytes) -> Found:
 # --- traces ---------------------------------------------------------------------------------------------------------------
 
 
+class Seen:
+    """What of a trace a caller may see: by id, and where several have one id by their time and name too."""
+
+    def __init__(self, rows: Iterable[tuple[str, int, str]]) -> None:
+        self._rows = frozenset(rows)
+        self._ids = frozenset(id for id, _, _ in self._rows)
+
+    def alone(self, id: str, time: Any, name: Any) -> bool:
+        """Whether this may be seen, which nothing else has the id of."""
+        return id in self._ids
+
+    def among(self, id: str, time: Any, name: Any) -> bool:
+        """Whether this one of those that have the id may be seen."""
+        return (id, int(time or 0), str(name or "")) in self._rows
+
+
+def _anything(id: str, time: Any, name: Any) -> bool:
+    return True
+
+
 class Parts(NamedTuple):
     """What a trace is put together of."""
 
@@ -175,7 +196,7 @@ class Parts(NamedTuple):
     """The lines its spans stand in."""
     logs: list[Event]
     """The log events that are shown in it."""
-    ids: frozenset[str] | None
+    seen: Seen | None
     """The spans and span events that may be seen; None for all of them."""
     ties: Mapping[str, tuple[str, str]]
     """Where each known cause of those log events is shown."""
@@ -186,14 +207,21 @@ Masked = Callable[[Json, Around], tuple[Json, Around]]
 
 def assemble(trace: str, parts: Parts, lines: Lines, masked: Masked | None = None) -> Trace:
     """The trace of these parts; `masked`: what a span and what surrounds it look like to the caller."""
-    spans: dict[str, tuple[Around, Json]] = {}
+    written: dict[str, list[tuple[Around, Json]]] = {}
     for found in lines.read(parts.places):
         for around, span in found.get(trace, ()):
-            own = str(span.get("spanId", "")).lower()
-            if own in spans or is_projection(span.get("attributes")):
-                continue
-            if parts.ids is None or span_id_of(trace, own) in parts.ids:
-                spans[own] = (around, _seen(trace, own, span, parts.ids))
+            alike = written.setdefault(str(span.get("spanId", "")).lower(), [])
+            if (around, span) not in alike and not is_projection(span.get("attributes")):
+                alike.append((around, span))
+    spans: dict[str, tuple[Around, Json]] = {}
+    others: list[tuple[Around, Json]] = []
+    for own, alike in written.items():
+        may_see = _anything if parts.seen is None else parts.seen.alone if len(alike) == 1 else parts.seen.among
+        for around, span in alike:
+            if may_see(span_id_of(trace, own), span.get("startTimeUnixNano"), span.get("name")):
+                shown = (around, _shown(trace, own, span, may_see))
+                if spans.setdefault(own, shown) is not shown:
+                    others.append(shown)
     made = Trace(trace)
     extra: list[tuple[Around, Json]] = []
     for event in parts.logs:
@@ -202,19 +230,20 @@ def assemble(trace: str, parts: Parts, lines: Lines, masked: Masked | None = Non
             on[1]["events"].append(event_on_span(event))
         else:
             extra.append((around_of(event), span_of_event(event, parts.ties)))
-    for around, span in (*spans.values(), *extra):
+    for around, span in (*spans.values(), *others, *extra):
         if masked is not None:
             span, around = masked(span, around)  # noqa: PLW2901 - from here on only what may be seen
         made.add(around, span)
     return made
 
 
-def _seen(trace: str, own: str, span: Json, ids: frozenset[str] | None) -> Json:
+def _shown(trace: str, own: str, span: Json, may_see: Callable[[str, Any, Any], bool]) -> Json:
     """A copy of a span: lists of its events and a status always there, without projections and what may not be seen."""
     events = [
         event
         for n, event in enumerate(span.get("events") or ())
-        if not is_projection(event.get("attributes")) and (ids is None or span_event_id_of(trace, own, n) in ids)
+        if not is_projection(event.get("attributes"))
+        and may_see(span_event_id_of(trace, own, n), event.get("timeUnixNano"), event.get("name"))
     ]
     shown = {**span, "events": events, "status": span.get("status") or {}}
     if not str(span.get("parentSpanId") or "").strip("0"):

@@ -55,6 +55,15 @@ def moment_of(name: str, text: str) -> int:
         raise BadQuery(f"malformed parameter {name}: {text[:60]!r} is no time such as 2026-01-31T12:00:00Z") from None
 
 
+def truth_of(name: str, text: str) -> bool:
+    """Yes or no; of no text, no. Source: Go's strconv.ParseBool."""
+    if text in ("", "0", "f", "F", "false", "False", "FALSE"):
+        return False
+    if text in ("1", "t", "T", "true", "True", "TRUE"):
+        return True
+    raise BadQuery(f"unable to parse param '{name}': {text[:60]!r} is neither true nor false")
+
+
 def trace_of(text: str) -> str:
     """The id of a trace, in 32 digits of hex: given in hex, its first zeros left out or not, or in base64."""
     if _HEX.fullmatch(text):

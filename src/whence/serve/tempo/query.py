@@ -26,6 +26,7 @@ from whence.serve.jaeger.glance import Summary
 from whence.serve.jaeger.limit import answered_within
 from whence.serve.jaeger.service import NO_SERVICE
 from whence.serve.jaeger.traces import Row, TraceStore
+from whence.serve.jaeger.untangle import drawable
 from whence.serve.jaeger.whole import Trace, protobuf_of
 from whence.serve.jaeger.words import ns_of, trace_of, whole_of
 from whence.serve.tempo.on_trace import ON_TRACE, OnTrace, paths_of_traces
@@ -87,7 +88,7 @@ def _whole(request: Request, here: Here, protobuf: Callable[[bytes], bytes], jso
     found = list(store_here(here).whole(here.caller, [trace_of(request.path_params["trace"])]))
     if not found:
         return Response("trace not found\n", 404, None, PLAIN)
-    tree = _with_resources(found[0])
+    tree = _with_resources(drawable(found[0]))
     if PROTOBUF in request.headers.get("accept", ""):
         return Response(protobuf(protobuf_of(tree)), 200, None, PROTOBUF)
     return answer(json(tree))

@@ -1,0 +1,183 @@
+"""What a trace is given before a person sees it: ids of its own for each span, everything in order, and warnings of what is odd.
+
+The law: pure, and no time is moved. Source: what Jaeger's query service does where nobody asks for raw traces (v2.20,
+jaegerquery/internal/adjuster; of several equal keys the last holds).
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from typing import Any, Final
+
+from whence.event import names
+from whence.otlp.shown import Around, Json
+from whence.serve.jaeger.untangle import ns_of, parent_of, plain_of, span_of, untangle, warned
+from whence.serve.jaeger.whole import Trace
+
+_SERVER, _CLIENT = 2, 3
+_HOSTS: Final = (names.HOST_ID, names.HOST_IP, names.HOST_NAME)
+_ADDRESSES: Final = ("ip", "peer.ipv4")
+"""Attributes in which old instrumentation writes an address as a number."""
+Spans = list[tuple[Around, Json]]
+Warnings = Iterator[tuple[Json, str]]
+_UNITS: Final = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns"))
+
+
+def adjusted(trace: Trace) -> Trace:
+    """The same trace as a person is to see it; nothing of the given one is changed."""
+    made = Trace(trace.id, {key: (_ordered_around(around), []) for key, (around, _) in trace.groups.items()})
+    for key, (_, given) in trace.groups.items():
+        made.groups[key][1].extend(map(_ordered, given))
+    spans: Spans = list(made.spans())
+    warnings: dict[int, list[str]] = {}
+    _tell_apart([span for _, span in spans])
+    for span, said in (*_odd(spans), *_without_trace(spans)):
+        warnings.setdefault(id(span), []).append(said)
+    for n, (shown, told) in untangle([span for _, span in spans]).items():
+        span = spans[n][1]
+        warnings.setdefault(id(span), []).extend(told)
+        span.clear()
+        span.update(shown)
+    for _, span in spans:
+        if told := warnings.get(id(span), []):
+            span.update(warned(span, told))
+    return made
+
+
+# --- order ----------------------------------------------------------------------------------------------------------------
+
+
+def _ordered_around(around: Around) -> Around:
+    resource, url, scope, scope_url = around
+    return _with_sorted(resource), url, _with_sorted(scope), scope_url
+
+
+def _ordered(span: Json) -> Json:
+    shown = _with_sorted(span)
+    if span.get("events"):
+        shown["events"] = sorted(map(_with_sorted, span["events"]), key=lambda event: ns_of(event.get("timeUnixNano")))
+    if span.get("links"):
+        shown["links"] = list(map(_with_sorted, span["links"]))
+    return shown
+
+
+def _with_sorted(of: Json) -> Json:
+    """A copy of something that has attributes, with each key once and in order."""
+    shown = dict(of)
+    if of.get("attributes"):
+        by_key = {str(pair.get("key", "")): pair for pair in of["attributes"]}
+        shown["attributes"] = [_addressed(key, by_key[key]) for key in sorted(by_key)]
+    return shown
+
+
+def _addressed(key: str, pair: Json) -> Json:
+    value = plain_of(pair) if key in _ADDRESSES else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1 << 32:
+        return pair
+    return {"key": key, "value": {"stringValue": str(ipaddress.IPv4Address(int(value)))}}
+
+
+# --- ids ------------------------------------------------------------------------------------------------------------------
+
+
+def _tell_apart(spans: list[Json]) -> None:
+    """Both sides of a call may have one id (Zipkin's way): then the server's gets one of its own, below the client's."""
+    kinds: dict[str, set[int]] = {}
+    for span in spans:
+        kinds.setdefault(span_of(span), set()).add(_number(span.get("kind")))
+    shared = {own for own, found in kinds.items() if {_SERVER, _CLIENT} <= found}
+    if not shared:
+        return
+    free = (text for n in count(1) if (text := f"{n:016x}") not in kinds)
+    new: dict[str, str] = {}
+    for span in spans:
+        own = span_of(span)
+        if own in shared and _number(span.get("kind")) == _SERVER:
+            new[own] = next(free)
+            span["spanId"], span["parentSpanId"] = new[own], own
+    for span in spans:
+        now = new.get(parent_of(span))
+        if now is not None and now != span_of(span):
+            span["parentSpanId"] = now
+
+
+# --- warnings -------------------------------------------------------------------------------------------------------------
+
+
+def _without_trace(spans: Spans) -> Warnings:
+    for _, span in spans:
+        links = span.get("links") or ()
+        valid = [link for link in links if str(link.get("traceId") or "").strip("0")]
+        if len(valid) < len(links):
+            span["links"] = valid
+            yield from [(span, "a link that names no trace is left out")] * (len(links) - len(valid))
+
+
+def _odd(spans: Spans) -> Warnings:
+    """What is odd about ids and times: another span of the same id, a parent that is not there, a time outside of its."""
+    hosts: dict[int, str] = {}
+    own: dict[str, Json] = {}
+    arounds: dict[int, str] = {}
+    for around, span in spans:
+        if id(around) not in arounds:
+            arounds[id(around)] = _host(around[0])
+        hosts[id(span)] = arounds[id(around)]
+        if own.setdefault(span_of(span), span) is not span:
+            yield span, "another span of this trace has the same id"
+    below: dict[str, list[Json]] = {}
+    roots = []
+    for span in own.values():
+        parent = parent_of(span)
+        if parent in own:
+            below.setdefault(parent, []).append(span)
+            continue
+        roots.append(span)
+        if parent:
+            yield span, f"its parent {parent} is not in this trace"
+    yield from _skewed(roots, below, lambda span: hosts[id(span)])
+
+
+def _skewed(roots: Iterable[Json], below: dict[str, list[Json]], host: Callable[[Json], str]) -> Warnings:
+    """The spans whose clock seems to differ from that of the host that called theirs."""
+    left = [(root, host(root), 0) for root in roots]
+    while left:
+        parent, where, skew = left.pop()
+        for child in below.get(span_of(parent), ()):
+            same = host(child) == where != ""
+            found = skew if same else _skew(child, parent)
+            if found:
+                yield child, _said(found, same)
+            left.append((child, host(child), found))
+
+
+def _said(skew: int, inherited: bool) -> str:
+    size, unit = next((size, unit) for size, unit in _UNITS if abs(skew) >= size)
+    when = "early" if skew > 0 else "late"
+    off = f"{abs(skew) / size:.6g} {unit} {when}"
+    return f"the clock of its host seems to be {off}" if inherited else f"it seems to be {off} beside its parent"
+
+
+def _skew(child: Json, parent: Json) -> int:
+    """By how many ns a span would have to move to lie in its parent, in the middle; 0 where it does, or is only longer."""
+    (start, end), (begun, over) = _times(child), _times(parent)
+    took, whole = end - start, over - begun
+    if took > whole:
+        return max(begun - start, 0)
+    return 0 if begun <= start and end <= over else begun + (whole - took) // 2 - start
+
+
+def _times(span: Json) -> tuple[int, int]:
+    return ns_of(span.get("startTimeUnixNano")), ns_of(span.get("endTimeUnixNano"))
+
+
+def _number(written: Any) -> int:
+    return written if isinstance(written, int) else 0
+
+
+def _host(resource: Json) -> str:
+    """What a resource calls its machine, by the first key that says it; an empty text where none does."""
+    said = {pair.get("key"): pair for pair in resource.get("attributes") or ()}
+    value = next((plain_of(said[key]) for key in _HOSTS if key in said), "")
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    return value if isinstance(value, str) else ""
