@@ -54,10 +54,14 @@ def in_order(table: pa.Table) -> pa.Table:
 
 
 def once(table: pa.Table) -> pa.Table:
-    """The same rows, of those that are alike one: what was sent twice, but not two spans with one id."""
+    """The same rows without what was sent twice: of those with one id one, but of two spans that are not alike both."""
     if pc.count_distinct(table["id"]).as_py() == len(table):
         return table
-    return table.group_by(table.column_names).aggregate([])
+    is_span = pc.equal(table["signal"], "span")
+    spans = table.filter(is_span).group_by(list(COLUMNS)).aggregate([])
+    rest = table.filter(pc.invert(is_span))
+    first = np.unique(np.array(rest["id"].to_pylist(), object), return_index=True)[1]
+    return pa.concat_tables([spans, rest.take(pa.array(np.sort(first))).select(spans.column_names)])
 
 
 def summaries(table: pa.Table, own: str | None, masked: Callable[[str], str]) -> Iterator[Summary]:

@@ -173,7 +173,11 @@ class TraceStore:
         columns["duration_ns"] = [value or 0 for value in columns["duration_ns"]]
         columns["severity"] = [value or 0 for value in columns["severity"]]
         rows = map(Row._make, zip(*columns.values(), strict=True))
-        return list({(row.id, row.time, row.duration, row.type, row.service): row for row in rows}.values())
+        found: dict[tuple[object, ...], Row] = {}
+        for row in rows:
+            span = (row.time, row.duration, row.type, row.service) if row.signal == "span" else ()
+            found.setdefault((row.id, *span), row)
+        return list(found.values())
 
     def _table(self, caller: Caller, tree: Filter, columns: Sequence[str]) -> pa.Table:
         """Columns of the rows that match, in no order; those that stand twice do so."""
