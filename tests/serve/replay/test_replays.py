@@ -76,6 +76,54 @@ def test_it_is_stepped_moved_and_hurried(tmp_path: Path) -> None:
             until(lambda: ear.ids[3:] == IDS)
 
 
+def test_who_comes_back_goes_on_behind_the_message_it_heard_last(tmp_path: Path) -> None:
+    """By Last-Event-ID as browsers send it, or by cursor, whichever way the replay was moved meanwhile; a place that is none of
+    this replay is refused."""
+    an_archive(tmp_path, events_apart(10, HOUR))
+    with a_server(tmp_path) as serving:
+        client = Client(serving.port)
+        id = begin(client, paused=True)
+        path = f"/api/replays/{id}/stream"
+        with SseEar(serving.url, path) as ear:
+            until(lambda: bool(ear.heard))
+            change(client, id, step=3)
+            until(lambda: ear.ids == IDS[:3])
+            last = ear.heard[-2].id
+        change(client, id, seek="2026-01-01T07:00:00Z", step=2)
+        until(lambda: client.get(f"/api/replays/{id}")["given"] == 5)
+        with SseEar(serving.url, path, headers={"Last-Event-ID": last}) as ear:
+            until(lambda: ear.ids == [IDS[2], IDS[7], IDS[8]])
+            change(client, id, step=1)
+            until(lambda: ear.ids[3:] == [IDS[9]])
+        with connect(f"{serving.url.replace('http', 'ws')}{path}?cursor={last}&filter=id%20LIKE%20'%2A8'") as socket:
+            assert json.loads(socket.recv(timeout=60))["message"] == "connected"
+            assert json.loads(socket.recv(timeout=60))["event"]["id"] == IDS[8]
+        for place in ("x", "1.0.AAAAAAAA", f"{id}.7", f"{id}.-1", "other.1"):
+            reply = client.ask(path, cursor=place)
+            assert reply.status == 422 and "no place of the replay" in reply.detail
+
+
+def test_what_is_not_kept_for_who_comes_back_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many events the replay gave meanwhile that cannot be had again, and then those that can."""
+    monkeypatch.setattr("whence.serve.replay.stage.KEPT", 4)
+    an_archive(tmp_path, events_apart(10, HOUR))
+    with a_server(tmp_path) as serving:
+        client = Client(serving.port)
+        id = begin(client, paused=True)
+        path = f"/api/replays/{id}/stream"
+        with SseEar(serving.url, path) as ear:
+            until(lambda: bool(ear.heard))
+            change(client, id, step=1)
+            until(lambda: ear.ids == IDS[:1])
+            last = ear.heard[-1].id
+        change(client, id, step=9)
+        until(lambda: client.get(f"/api/replays/{id}")["given"] == 10)
+        with SseEar(serving.url, f"{path}?cursor={last}") as ear:
+            until(lambda: ear.ids == IDS[6:])
+            (said,) = [one.json() for one in ear.heard if one.event == "missed"]
+            assert (said["reason"], said["count"]) == ("gone", 5)
+
+
 def test_a_checkpoint_survives_the_server(tmp_path: Path) -> None:
     """The next server's replay of the same goes on behind what was given."""
     an_archive(tmp_path, events_apart(10, HOUR))

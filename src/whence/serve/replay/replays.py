@@ -65,7 +65,8 @@ class Replays:
         protocol: OtlpProtocol | None,
     ) -> Going:
         """Begin one. Raises FilterError, ConfigError, StorageError, or StreamError where there are too many."""
-        stage = Stage(self._directory, self._clock)
+        id = secrets.token_hex(6)
+        stage = Stage(id, self._directory, self._clock)
         sending = OverOTLP(otlp, protocol=protocol) if otlp else None
 
         def give(*events: Event) -> None:
@@ -87,7 +88,7 @@ class Replays:
                     sending.close()
 
         thread = threading.Thread(target=run, name="whence replay", daemon=True)
-        going = Going(secrets.token_hex(6), owner, chosen, begun.player, stage, checkpoint, otlp, thread)
+        going = Going(id, owner, chosen, begun.player, stage, checkpoint, otlp, thread)
         with self._lock:
             if len(self._going) >= MOST:
                 raise StreamError(f"cannot begin a replay: there are {MOST} already; end one first")
@@ -97,7 +98,9 @@ class Replays:
 
     def end(self, id: str) -> None:
         """End one. Raises NotFoundError."""
-        self.get(id).player.stop()
+        going = self.get(id)
+        going.player.stop()
+        going.stage.close("the replay has ended")
         with self._lock:
             self._going.pop(id, None)
 
@@ -105,5 +108,6 @@ class Replays:
         """End all."""
         for going in self.all():
             going.player.stop()
+            going.stage.close("the server is stopping")
         for going in self.all():
             going.thread.join(5.0)

@@ -5,12 +5,13 @@ The law: anybody who may read may listen; changing and ending one is for whoever
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import APIRouter, Body, Depends, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
+from whence.errors import DataError
 from whence.event.flat import format_time
 from whence.filter.selection import parse_moment, selection
 from whence.replay.pace import parse_speed
@@ -159,10 +160,25 @@ def end(here: Here, id: str) -> Response:
     return Response(None, 204)
 
 
-def listening(connection: HTTPConnection, here: Here, id: str, terms: Annotated[Terms, Depends(buffering)]) -> Wish:
-    """The wish to be told what a replay gives. Raises NotFoundError."""
+def listening(
+    *,
+    connection: HTTPConnection,
+    here: Here,
+    id: str,
+    terms: Annotated[Terms, Depends(buffering)],
+    cursor: Annotated[str | None, Query(description="Go on behind this place: the id of a message.")] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="The same, as browsers send it when they connect again; it counts first.")
+    ] = None,
+) -> Wish:
+    """The wish to be told what a replay gives. Raises NotFoundError, Refusal."""
     telling = Telling(here.settings.stream.heartbeat, refusing(connection, here), here.served.clock)
-    return Wish(here, NOW, terms, telling, here.served.replays.get(id).stage)
+    stage = here.served.replays.get(id).stage
+    place = last_event_id or cursor
+    try:
+        return Wish(here, NOW, terms, telling, stage.behind(place) if place else stage)
+    except DataError as cause:
+        raise Refusal(422, str(cause)) from None
 
 
 Listening = Annotated[Wish, Depends(listening)]
@@ -170,7 +186,10 @@ Listening = Annotated[Wish, Depends(listening)]
 
 @router.get("/api/replays/{id}/stream", summary="What a replay gives", tags=["live"], responses=STREAM)
 async def stream(wish: Listening, wanted: Selected) -> Response:
-    """Server-Sent Events, in the form of the live streams, from now on; the parameters choose among what is replayed."""
+    """Server-Sent Events, in the form of the live streams, from now on, or behind a message.
+
+    The parameters choose among what is replayed.
+    """
     return EventStream(wish, wanted)
 
 
