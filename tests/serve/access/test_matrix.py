@@ -92,6 +92,8 @@ ASKED = {
     "GET /tempo/api/v2/search/tags": Asked(),
     "GET /tempo/api/search/tag/{tag:path}/values": Asked(),
     "GET /tempo/api/v2/search/tag/{tag:path}/values": Asked(),
+    "GET /tempo/api/metrics/query": Asked(query="q=%7B%7D", status=400),
+    "GET /tempo/api/metrics/query_range": Asked(query="q=%7B%7D", status=400),
 }  # fmt: skip
 """Every route. `nobody`: needs no token."""
 
