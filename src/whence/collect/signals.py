@@ -35,10 +35,12 @@ def attended(work: Callable[[], int], heard: Mapping[signal.Signals, Heard]) -> 
     before_fd = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     before = {number: signal.signal(number, function) for number, function in heard.items()}
     try:
-        threading.Thread(target=run, name="work", daemon=True).start()
+        worker = threading.Thread(target=run, name="work", daemon=True)
+        worker.start()
         while not outcome:
             select.select([reading], [], [])
             os.read(reading, 4096)
+        worker.join()  # the interpreter must not be torn down around a thread that is in it
     finally:
         for number, function in before.items():
             signal.signal(number, function)

@@ -31,6 +31,8 @@ PROTOCOL: Final = "whence"
 """The WebSocket subprotocol; beside it, `bearer.TOKEN` carries the token of a page, which can send no header."""
 _BEARER: Final = "bearer."
 _READING: Final = frozenset({"GET", "HEAD"})
+_CHANGES_NOTHING: Final = frozenset({("POST", "/api/transform")})
+"""What a caller may do who may only read, although its method says that it changes something."""
 _LONG: Final = "text/event-stream"
 
 
@@ -81,7 +83,8 @@ class Gate:
             caller = self._access.caller_of(token_of(headers))
         except Unauthenticated as cause:
             return problem(401, f"cannot answer: {cause}", path, {"WWW-Authenticate": 'Bearer realm="whence"'})
-        wanted: Role = "read" if scope["type"] == "websocket" or method in _READING else "write"
+        reads = scope["type"] == "websocket" or method in _READING or (method, path) in _CHANGES_NOTHING
+        wanted: Role = "read" if reads else "write"
         if not caller.may(wanted):
             said = f"cannot {method} {path} as {caller.name!r}, who has the role {caller.role}: that takes {wanted}"
             return problem(403, said, path)

@@ -71,7 +71,7 @@ ASKED = {
     "GET /api/traces": Asked(query="service=tests&limit=1000&lookback=custom&start=1577836800000000&end=1893456000000000"),
     "GET /api/traces/{trace}": Asked(),
     "GET /api/dependencies": Asked(query="endTs=1893456000000&lookback=315360000000"),
-    "POST /api/transform": Asked("write", body="{}", status=400),
+    "POST /api/transform": Asked(body="{}", status=400),
     "GET /api/v3/services": Asked(),
     "GET /api/v3/operations": Asked(query="service=tests"),
     "GET /api/v3/traces/{trace}": Asked(),
