@@ -17,6 +17,7 @@ from whence.collect.config.check import check
 from whence.collect.config.model import BadConfig
 from whence.collect.config.sources import Sources, read_sources
 from whence.collect.kinds import Catalog
+from whence.serve.settings import ServeSettings
 
 ROOT = Path(__file__).parents[2]
 READY = ROOT / "collector-config"
@@ -105,7 +106,7 @@ def test_compose_refers_only_to_what_is_there() -> None:
     """Services, volumes, mounted files, ports that are taken once, images with a tag."""
     compose = _load(DEPLOY / "compose.yaml")
     services = compose["services"]
-    assert set(services) == {"whence", "jaeger", "tempo", "loki", "grafana"}
+    assert set(services) == {"whence", "server", "jaeger", "tempo", "loki", "grafana"}
     published = [port for service in services.values() for port in service.get("ports", ())]
     assert len(published) == len(set(published))
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in published)
@@ -115,6 +116,7 @@ def test_compose_refers_only_to_what_is_there() -> None:
         for mount in service.get("volumes", ()):
             source = mount.split(":")[0]
             assert (DEPLOY / source).is_file() if source.startswith("./") else source in compose["volumes"]
+    assert services["server"]["image"] == services["whence"]["image"]
     assert (DEPLOY / services["whence"]["build"]["context"] / services["whence"]["build"]["dockerfile"]).is_file()
     told = (DEPLOY / "whence.yaml").read_text()
     for host in re.findall(r"endpoint: (?:http://)?([a-z]+):\d+", told):
@@ -134,11 +136,18 @@ def test_grafanas_sources_point_at_services_and_at_each_other() -> None:
     sources = _load(DEPLOY / "grafana" / "datasources.yaml")["datasources"]
     services = _load(DEPLOY / "compose.yaml")["services"]
     known = {source["uid"] for source in sources}
-    assert known == {"jaeger", "tempo", "loki"}
+    assert known == {"jaeger", "tempo", "loki", "whence"}
     assert set(_named(sources, "datasourceUid")) <= known
     for source in sources:
-        assert re.fullmatch(r"http://([a-z]+):\d+", source["url"])[1] in services  # type: ignore[index]
+        assert re.fullmatch(r"http://([a-z]+):\d+(/tempo)?", source["url"])[1] in services  # type: ignore[index]
     assert "${" not in (DEPLOY / "grafana" / "datasources.yaml").read_text().replace("$${", "")
+
+
+def test_the_server_of_compose_has_settings_that_hold() -> None:
+    """The archive is the collector's, and it is reached by its service's name."""
+    settings = ServeSettings.model_validate(_load(DEPLOY / "serve.yaml"))
+    assert settings.directory == _load(DEPLOY / "whence.yaml")["exporters"]["whence"]["directory"]
+    assert "server" in settings.hosts and settings.endpoint.endswith(":8642")
 
 
 def test_tempo_and_loki_listen_where_they_are_sent_to() -> None:

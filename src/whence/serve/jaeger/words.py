@@ -65,9 +65,12 @@ def truth_of(name: str, text: str) -> bool:
 
 
 def trace_of(text: str) -> str:
-    """The id of a trace, in 32 digits of hex: given in hex, its first zeros left out or not, or in base64."""
-    if _HEX.fullmatch(text):
-        return text.lower().zfill(32)
+    """The id of a trace, in 32 digits of hex: given in hex, its first zeros left out or not, or in base64.
+
+    Grafana sends a space that was pasted with it as `+`.
+    """
+    if _HEX.fullmatch(text.strip(" +")):
+        return text.strip(" +").lower().zfill(32)
     try:
         data = base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
