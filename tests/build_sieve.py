@@ -33,13 +33,22 @@ from whence.otlp.value import any_value
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _CHARACTER = re.compile(r"\\u[0-9a-f]{4}|\\.|[A-Za-z0-9/]")
+_LEVELS = {
+    "logs": ("resourceLogs", "scopeLogs", "logRecords"),
+    "traces": ("resourceSpans", "scopeSpans", "spans"),
+}
 _ORDERS = ("=", "!=", "<", "<=", ">", ">=")
 
 
 def line_of(events: list[Event], random: Random) -> bytes:
     """One line with these events, and with others made of them, spelled as some writer would."""
     trees = tree_of(events)
-    tree = trees[random.choice(sorted(trees))]
+    signal = random.choice(sorted(trees))
+    tree, (outer, middle, inner) = trees[signal], _LEVELS[signal]
+    if random.random() < 0.5:  # as one batch
+        records = [record for group in tree[outer] for scope in group[middle] for record in scope[inner]]
+        tree[outer][:] = tree[outer][:1]
+        tree[outer][0][middle][0][inner] = records
     return written(_other(tree, random) if random.random() < 0.7 else tree, random)
 
 

@@ -8,6 +8,7 @@ mod batch;
 mod columns;
 mod objects;
 mod records;
+mod sieve;
 
 use std::cell::Cell;
 
@@ -183,6 +184,8 @@ fn name(reason: Reason) -> &'static str {
 mod _native {
     #[pymodule_export]
     use super::columns::Columns;
+    #[pymodule_export]
+    use super::sieve::Sieve;
     #[pymodule_export]
     use super::{Codec, Refused};
     #[pymodule_export]

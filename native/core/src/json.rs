@@ -42,6 +42,11 @@ impl<'a> Json<'a> {
         Ok(Json { data, at: 0 })
     }
 
+    /// Where it is: behind what was taken, or, once the next byte was looked at, before that.
+    pub fn place(&self) -> usize {
+        self.at
+    }
+
     /// The next byte behind white space; 0 at the end.
     #[inline]
     pub fn peek(&mut self) -> u8 {

@@ -18,6 +18,7 @@ pub mod record;
 pub mod rows;
 pub mod schema;
 pub mod sheet;
+pub mod sieve;
 pub mod text;
 pub mod values;
 pub mod wire;

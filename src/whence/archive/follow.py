@@ -13,7 +13,7 @@ from typing import Final
 
 from whence.archive.encrypt import LockedError
 from whence.archive.reader import Listing, Segment, StoredLine
-from whence.archive.scan import Kept, Problem
+from whence.archive.scan import Problem, Sieving
 from whence.archive.source import line_start
 from whence.errors import DataError
 
@@ -42,13 +42,13 @@ def follow(
     from_start: bool = False,
     stop: threading.Event,
     poll_seconds: float = 0.1,
-    kept: Kept | None = None,
+    sieve: Sieving | None = None,
 ) -> Iterator[StoredLine]:
     """Every line as it becomes complete, of every process and group, until `stop` is set; `from_start`: the old ones first.
 
     Lines of one writer, group and signal come in their order. What was there when `stop` was set is still given. A
     directory that does not exist yet is waited for. A line is given twice only where a failed sync made its writer
-    write it anew; its events then have the same ids. `kept` as of `StoredLine`.
+    write it anew; its events then have the same ids. `sieve` is asked of them.
     """
     follower = Follower(directory, from_start=from_start)
     if not from_start:
@@ -56,7 +56,7 @@ def follow(
     while True:
         last = stop.is_set()
         for segment in follower.segments():
-            for _, line in follower.read(segment, kept):
+            for _, line in follower.read(segment, sieve):
                 yield line
         if last:
             return
@@ -103,10 +103,10 @@ class Follower:
         known = self.positions.get(segment.stem) if segment.name else None
         return known is not None and known.over
 
-    def read(self, segment: Segment, kept: Kept | None = None) -> Iterator[tuple[Key, StoredLine]]:
+    def read(self, segment: Segment, sieve: Sieving | None = None) -> Iterator[tuple[Key, StoredLine]]:
         """The whole lines of a segment that came since it was read last; the position stands behind the line just given.
 
-        `kept` as of `StoredLine`.
+        `sieve` is asked of them.
         """
         if self.is_over(segment):
             return
@@ -138,7 +138,7 @@ class Follower:
         if position.over or (info.st_size == position.size and not seal and not form):
             return
         problems: list[Problem] = []
-        for line in segment.lines(problems, start=position.offset, kept=kept):
+        for line in segment.lines(problems, start=position.offset, sieve=sieve):
             if segment.name is None and not _ends_line(segment, line):
                 break  # the last line of another writer's file, perhaps still being written
             position.offset = line.place.offset + len(line.data) + 1

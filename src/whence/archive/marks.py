@@ -15,8 +15,9 @@ _TIME: Final = re.compile(rb'imeUnixNano"(?::"([1-9][0-9]{0,19})")?')
 """A member that is a time, and its digits where they stand as we write them."""
 _HIDING: Final = re.compile(rb"\\(?:/|u(?!00(?:0[0-7bBeEfF]|1)))")
 """An escape that a character may hide behind which we would write otherwise."""
-_PROJECTION: Final = names.PROJECTION.encode()
-_FOLDING: Final = ("\u0130".encode(), "\u0131".encode(), "\u212a".encode())
+PROJECTION: Final = names.PROJECTION.encode()
+"""By which a line says things that do not stand in it: an event's values as JSON text."""
+FOLDING: Final = ("\u0130".encode(), "\u0131".encode(), "\u212a".encode())
 """Letters that become ASCII ones where case is minded no more."""
 
 
@@ -73,11 +74,11 @@ def tester(mark: Mark) -> Callable[[bytes], bool]:
 
 def is_veiled(line: bytes) -> bool:
     """Whether a line says something that does not stand in its bytes: behind an escape, or as the text of a projection."""
-    return (b"\\" in line and _HIDING.search(line) is not None) or _PROJECTION in line
+    return (b"\\" in line and _HIDING.search(line) is not None) or PROJECTION in line
 
 
 def _is_folding(line: bytes) -> bool:
-    return not line.isascii() and any(letter in line for letter in _FOLDING)
+    return not line.isascii() and any(letter in line for letter in FOLDING)
 
 
 def _is_folded(mark: Mark) -> bool:

@@ -18,14 +18,14 @@ import orjson
 from whence.archive import names
 from whence.archive.encrypt import LockedError, open_encrypted, read_envelope
 from whence.archive.names import Signal, Stem, parse_stem
-from whence.archive.scan import Kept, Problem, split
+from whence.archive.scan import Problem, Sieving, split
 from whence.archive.seal import Seal, parse_seal
 from whence.archive.source import Chunk, chunks, open_file, seek_table
 from whence.archive.terms import explain
 from whence.errors import DataError, NotFoundError, StorageError
 from whence.event.flat import format_time
 from whence.event.model import Event
-from whence.otlp.decode import Place, decode
+from whence.otlp.decode import Decoded, Place, decode
 
 _ENDINGS: Final = {
     ".jsonl": "",
@@ -52,7 +52,13 @@ class StoredLine(NamedTuple):
     data: bytes
     """Without its newline."""
     kept: bool = True
-    """Whether it may hold what is wanted, as far as that was asked."""
+    """Whether it may hold what is wanted, where a sieve was asked."""
+
+    def decoded(self, sieve: Sieving | None = None) -> Decoded:
+        """Its events; of those that the sieve does not let through perhaps none. Raises DataError as `decode`."""
+        if sieve is None:
+            return decode(self.data, self.place)
+        return decode(sieve.left(self.data), self.place, thin=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +121,9 @@ class Segment:
         raise FileNotFoundError(2, "the file is gone", str(self._path(endings[0])))
 
     def lines(
-        self, problems: list[Problem] | None = None, start: int = 0, kept: Kept | None = None
+        self, problems: list[Problem] | None = None, start: int = 0, sieve: Sieving | None = None
     ) -> Iterator[StoredLine]:
-        """Its whole lines from plain offset `start` on, `kept` asked of them; what is no line goes to `problems`."""
+        """Its whole lines from plain offset `start` on, `sieve` asked of them; what is no line goes to `problems`."""
         problems = [] if problems is None else problems
         try:
             fd, form = self.open()
@@ -141,7 +147,7 @@ class Segment:
             found = chunks(fd, form, start, length)
             if seal and not start:
                 found = _hashed(found, seal, self.label, problems)
-            for offset, data, wanted in split(found, self.label, problems, keep_tail=self.name is None, kept=kept):
+            for offset, data, wanted in split(found, self.label, problems, keep_tail=self.name is None, sieve=sieve):
                 yield StoredLine(Place(self.stem, offset), data, wanted)
         except OSError as trouble:
             problems.append(Problem(self.label, start, 0, "unreadable", explain(trouble)))
@@ -367,12 +373,12 @@ class Archive:
         return self._listing.times
 
     def lines(
-        self, *, groups: Container[str] | None = None, signal: Signal | None = None, kept: Kept | None = None
+        self, *, groups: Container[str] | None = None, signal: Signal | None = None, sieve: Sieving | None = None
     ) -> Iterator[StoredLine]:
-        """Every whole line, segment after segment, `kept` asked of them; what had to be skipped is put to `problems`."""
+        """Every whole line, segment after segment, `sieve` asked of them; what had to be skipped is put to `problems`."""
         for segment in self.segments(groups=groups, signal=signal):
             found: list[Problem] = []
-            for line in segment.lines(found, kept=kept):
+            for line in segment.lines(found, sieve=sieve):
                 if signal is None or segment.signal or signal_of_line(line.data) == signal:
                     yield line
             self._tell(found)
@@ -383,20 +389,20 @@ class Archive:
         groups: Container[str] | None = None,
         signal: Signal | None = None,
         unique: bool = True,
-        kept: Kept | None = None,
+        sieve: Sieving | None = None,
     ) -> Iterator[Event]:
         """Every event of every line, in the lines' order; lines that are no OTLP are skipped and put to `problems`.
 
         An id that comes twice (a line written anew after a failed sync, a batch sent twice) is given once; to know them
-        costs about 100 bytes of memory an event, which `unique=False` saves. Of lines that are not `kept` no event is given,
-        and nothing that is wrong with them is said.
+        costs about 100 bytes of memory an event, which `unique=False` saves. Of what `sieve` does not let through no event need
+        be given, nor anything said that is wrong with it.
         """
         seen: set[bytes] = set()
-        for line in self.lines(groups=groups, signal=signal, kept=kept):
+        for line in self.lines(groups=groups, signal=signal, sieve=sieve):
             if not line.kept:
                 continue
             try:
-                found = decode(line.data, line.place)
+                found = line.decoded(sieve)
             except DataError as cause:
                 self._tell_bad(line, str(cause))
                 continue

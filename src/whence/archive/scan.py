@@ -3,10 +3,10 @@
 The law: pure, and it never raises. U+2028 and its kin are not line ends: JSON strings carry them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from whence.archive import names
 from whence.archive.source import Chunk
@@ -35,16 +35,22 @@ class Problem:
 _BLANK: Final = b" \t\r"
 
 
-Kept = Callable[[list[bytes]], Sequence[bool]]
-"""Asked of lines: which of them are wanted."""
+class Sieving(Protocol):
+    """Knows of lines what cannot be wanted of them, without decoding them."""
+
+    def kept(self, lines: list[bytes]) -> Sequence[bool]:
+        """Which of these lines may hold something wanted."""
+
+    def left(self, line: bytes) -> bytes:
+        """A line that may, perhaps with `null` in the place of records that cannot be wanted."""
 
 
 def split(
-    chunks: Iterable[Chunk], segment: str, problems: list[Problem], *, keep_tail: bool, kept: Kept | None = None
+    chunks: Iterable[Chunk], segment: str, problems: list[Problem], *, keep_tail: bool, sieve: Sieving | None = None
 ) -> Iterator[tuple[int, bytes, bool]]:
-    """Each line that may be a JSON object, with its plain offset and whether it is wanted; all else goes to `problems`.
+    """Each line that may be a JSON object, with its plain offset and whether it may be wanted; all else goes to `problems`.
 
-    `keep_tail`: give a last line without a newline too, if it looks whole (in files of other writers it often is). `kept` is
+    `keep_tail`: give a last line without a newline too, if it looks whole (in files of other writers it often is). `sieve` is
     asked of many lines at once; None: all are wanted.
     """
     start = 0
@@ -72,7 +78,7 @@ def split(
         if first_length > names.LINE_BYTES:
             problems.append(Problem(segment, start, first_length, "bad line", f"longer than {names.LINE_BYTES} bytes"))
         rest, held = [lines.pop()], 0
-        wanted = repeat(True) if kept is None else kept(lines)
+        wanted = repeat(True) if sieve is None else sieve.kept(lines)
         for n, (line, is_wanted) in enumerate(zip(lines, wanted, strict=False)):
             if line[:1] == b"{" or line.lstrip(_BLANK)[:1] == b"{":
                 yield start, line, is_wanted
@@ -84,6 +90,6 @@ def split(
         return
     tail = b"".join(rest) if held <= names.LINE_BYTES else b""
     if keep_tail and tail.strip(_BLANK)[:1] == b"{" and tail.rstrip(_BLANK)[-1:] == b"}":
-        yield start, tail, kept is None or kept([tail])[0]
+        yield start, tail, sieve is None or sieve.kept([tail])[0]
     elif tail.strip(_BLANK) or not tail:
         problems.append(Problem(segment, start, held, "tail", f"{held} bytes without a newline at the end"))

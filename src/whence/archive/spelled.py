@@ -37,8 +37,8 @@ from whence.otlp.fields import SEVERITY_NAMES
 
 _MANY: Final = 64
 """Values of an IN beyond which the lines are decoded instead."""
-_END: Final = 1 << 64
-"""Behind the last time."""
+_END: Final = (1 << 64) - 1
+"""The last time."""
 _TIMES: Final = frozenset({"time", "observed_time"})
 _HEX: Final = frozenset({"trace_id", "span_id", "parent_span_id"})
 _LIFTED: Final = {

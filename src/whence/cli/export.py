@@ -63,7 +63,7 @@ def export(
             return 0
         reading = open_reading(archive, tree=wanted)
         chosen = None if isinstance(wanted, Everything) else reading.wanted(wanted)
-        source = Source(reading.archive, chosen, _told(tell), Sieve(wanted).kept)
+        source = Source(reading.archive, chosen, _told(tell), Sieve(wanted))
         _put(target, archive, lambda out: write(source, out))
         return close(reading, archive)
 

@@ -37,7 +37,7 @@ class Scan:
 
     def _events(self, tree: Filter = _EVERYTHING) -> Iterator[Event]:
         """Every event that may match, each once, until the time is over."""
-        for event in self.archive.events(kept=Sieve(tree).kept):
+        for event in self.archive.events(sieve=Sieve(tree)):
             if self._until is not None and time.monotonic() > self._until:
                 self.partial = True
                 return

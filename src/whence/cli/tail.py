@@ -22,7 +22,6 @@ from whence.event.flat import to_flat
 from whence.event.model import Event
 from whence.filter.match import matcher
 from whence.filter.tree import Filter
-from whence.otlp.decode import events_of
 
 _REMEMBERED: Final = 100_000
 """Ids already shown, so that a line written anew after trouble is not shown twice."""
@@ -48,8 +47,8 @@ def tail(
     there = screen()
     if not archive.exists():
         note(f"waiting for {archive}")
-    lines = follow(archive, from_start=from_start, stop=threading.Event(), kept=Sieve(wanted).kept)
-    for event in each_once(lines):
+    sieve = Sieve(wanted)
+    for event in each_once(follow(archive, from_start=from_start, stop=threading.Event(), sieve=sieve), sieve):
         if fits(event):
             write([to_json(to_flat(event)) if json else event_line(event, there)])
             sys.stdout.flush()
@@ -60,14 +59,14 @@ def event_line(event: Event, screen: Screen) -> str:
     return f"{screen.paint(clock_text(event.time), 'dim')} {row_of(event, screen).text}"
 
 
-def each_once(lines: Iterable[StoredLine]) -> Iterator[Event]:
-    """The events of the lines as they come; one written anew after trouble not twice, a line that is no OTLP told."""
+def each_once(lines: Iterable[StoredLine], sieve: Sieve | None = None) -> Iterator[Event]:
+    """The events of the lines, of what the sieve lets through; one written anew after trouble not twice, what is no OTLP told."""
     shown: OrderedDict[str, None] = OrderedDict()
     for line in lines:
         if not line.kept:
             continue
         try:
-            events = events_of(line.data, line.place)
+            events = line.decoded(sieve).events
         except DataError as fault:
             note(f"{line.place.stem} at byte {line.place.offset}, skipped: {fault}")
             continue

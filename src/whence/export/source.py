@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from whence.archive.reader import Archive, StoredLine
-from whence.archive.scan import Kept
+from whence.archive.scan import Sieving
 from whence.event.model import Event
 
 
@@ -24,19 +24,19 @@ class Source:
     """None: everything, which for OTLP lines includes what are no events, metrics."""
     progress: Callable[[int], None] = field(default=_nobody)
     """Told how many were read so far."""
-    kept: Kept | None = None
+    sieve: Sieving | None = None
     """Which lines may hold something wanted; None: any."""
 
     def events(self) -> Iterator[Event]:
         """Each wanted event once. May be called again, for a second look."""
-        for count, event in enumerate(self.archive.events(kept=self.kept), 1):
+        for count, event in enumerate(self.archive.events(sieve=self.sieve), 1):
             self.progress(count)
             if self.wanted is None or self.wanted(event):
                 yield event
 
     def lines(self) -> Iterator[StoredLine]:
         """Every stored line that may hold something wanted."""
-        for count, line in enumerate(self.archive.lines(kept=self.kept), 1):
+        for count, line in enumerate(self.archive.lines(sieve=self.sieve), 1):
             self.progress(count)
             if line.kept:
                 yield line

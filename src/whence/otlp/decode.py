@@ -73,23 +73,25 @@ def events_of(data: Mapping[str, Any] | bytes, place: Place) -> list[Event]:
     return decode(data, place).events
 
 
-def decode(data: Mapping[str, Any] | bytes, place: Place) -> Decoded:
+def decode(data: Mapping[str, Any] | bytes, place: Place, *, thin: bool = False) -> Decoded:
     """The events of one line, in its order: log records, or spans each followed by its span events; of metrics, none.
 
-    `place` gives log records without an id of their own one that stays the same wherever the line is kept.
-    Raises DataError for what is not an OTLP JSON object at all.
+    `place` gives log records without an id of their own one that stays the same wherever the line is kept. `thin`: `null`
+    stands where a record was that nobody wants. Raises DataError for what is not an OTLP JSON object at all.
     """
     events: list[Event] = []
     bad: list[str] = []
-    for found in decode_each(data, place, bad):
+    for found in decode_each(data, place, bad, thin=thin):
         events += found
     return Decoded(events, bad)
 
 
-def decode_each(data: Mapping[str, Any] | bytes, place: Place, bad: list[str]) -> Iterator[list[Event]]:
+def decode_each(
+    data: Mapping[str, Any] | bytes, place: Place, bad: list[str], *, thin: bool = False
+) -> Iterator[list[Event]]:
     """The events of each record of a line, in its order; none for one that cannot be read, which `bad` then names.
 
-    Of metrics, nothing. Raises DataError as `decode`.
+    Of metrics, nothing, and of a record that is not there in a `thin` line. Raises DataError as `decode`.
     """
     if isinstance(data, bytes):
         data = parse_line(data)
@@ -104,6 +106,8 @@ def decode_each(data: Mapping[str, Any] | bytes, place: Place, bad: list[str]) -
     read, what = (_log_event, "log record") if signal == "logs" else (_span_events, "span")
     for records, first, around in _groups(data, levels, place, bad):
         for n, record in enumerate(records, first):
+            if thin and record is None:
+                continue
             try:
                 found = read(record, around, n)
             except BROKEN as cause:

@@ -17,7 +17,7 @@ from whence.collect.exporters.queue import Request
 from whence.collect.exporters.retry import GivenUp, PartiallyRejected, Retry, Verdict, next_wait
 from whence.collect.exporters.webhook import Poster
 from whence.collect.exporters.webhook_request import packed
-from whence.collect.records.events import asked
+from whence.collect.records.events import always, asked
 from whence.collect.seldom import Seldom
 from whence.errors import DataError, StorageError
 from whence.event.model import Event
@@ -213,7 +213,7 @@ def view_of(name: str, settings: WebhookSettings, serve: ServeSettings, served: 
     def matches(event: Event) -> bool:
         return test()(event) is True and (seen is None or seen(event) is True)
 
-    return View((_KIND, name), matches, Mask(masked).event if masked else None)
+    return View((_KIND, name), matches, Mask(masked).event if masked else None, always(settings.filter))
 
 
 def _parted(messages: Sequence[Message], most: int) -> Iterator[Sequence[Message]]:

@@ -9,6 +9,7 @@ from whence.collect.records.draft import Json
 from whence.event.model import Event
 from whence.filter.match import Matcher, matcher
 from whence.filter.parse import parse
+from whence.filter.tree import Filter
 from whence.otlp.decode import Place, decode_each
 
 _SECOND = 1_000_000_000
@@ -22,7 +23,7 @@ def asked(text: str, now: Callable[[], int]) -> Callable[[], Matcher]:
     Raises FilterError for what is no filter, and for causal conditions, which only a whole archive can answer.
     """
     fixed = matcher(parse(text, now=_THEN[0]))
-    if parse(text, now=_THEN[0]) == parse(text, now=_THEN[1]):
+    if always(text) is not None:
         return lambda: fixed
     kept: tuple[int, Matcher] = (-1, fixed)
 
@@ -35,6 +36,12 @@ def asked(text: str, now: Callable[[], int]) -> Callable[[], Matcher]:
         return test
 
     return give
+
+
+def always(text: str) -> Filter | None:
+    """The filter where it is the same at any time. Raises FilterError for what is none."""
+    tree = parse(text, now=_THEN[0])
+    return tree if tree == parse(text, now=_THEN[1]) else None
 
 
 def first_events(tree: Json, origin: str) -> Iterator[Event | None]:

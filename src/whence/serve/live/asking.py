@@ -98,7 +98,7 @@ Wished = Annotated[Wish, Depends(wish)]
 def view_of(here: Asking, wanted: Filter) -> View:
     """What is asked for of what the caller may see, as they may see it. Raises FilterError."""
     tree, mask = here.visible(wanted), here.caller.mask
-    return View((tree, mask), matcher(tree), None if mask is None else partial(shown_to, here.caller))
+    return View((tree, mask), matcher(tree), None if mask is None else partial(shown_to, here.caller), tree)
 
 
 def refusing(connection: HTTPConnection, here: Asking) -> Callable[[], str | None]:

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from whence.archive.follow import Follower, Key
+from whence.archive.sieve import Sieve
 from whence.errors import StreamError
+from whence.filter.tree import Either, Filter
 from whence.serve.live.cursor import Track, Until
 from whence.serve.live.messages import Batch, Given
 from whence.serve.live.reading import (
@@ -43,6 +45,8 @@ _EACH, _LONGER = 0.001, 0.1
 """Seconds by which the pause between two looks is longer for each subscriber, and for all: fewer, larger portions cost less."""
 _PASS: Final = 2 << 20
 """Bytes of a writer that are read before others have their turn, and those who wait to join theirs."""
+_TREES: Final = 32
+"""Filters of subscribers beyond which every line is decoded: to ask it for all of them would take as long."""
 LAG: Final = 5_000_000
 """Microseconds: segments begun longer ago than this are taken to be in the listing."""
 
@@ -163,10 +167,12 @@ class Feed:
         self._held = 0
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._trees: tuple[Filter | None, ...] = ()
+        self._wanted: Sieve | None = None
         self._place = ""
         """The place that subscribers know."""
         self.given = 0
-        """Events that were read while anybody was subscribed."""
+        """Events that were read, since somebody who was subscribed might want them."""
 
     @property
     def subscribers(self) -> int:
@@ -262,7 +268,7 @@ class Feed:
         segments = [one for one in reader.follower.segments() if is_read(one) and not reader.follower.is_over(one)]
         chunk: list[Given] = []
         before, size, many = self.given, 0, self._portion()
-        for arrived in arrivals(reader.follower, segments, most=_PASS):
+        for arrived in arrivals(reader.follower, segments, most=_PASS, sieve=self._sieve()):
             size += (arrived.after or arrived.start) - arrived.start
             chunk += reader.given(arrived)
             if len(chunk) >= many:
@@ -279,6 +285,15 @@ class Feed:
             for subscriber in self._now():
                 subscriber.put([notice], reader.track.text())
         return self.given > before, size >= _PASS
+
+    def _sieve(self) -> Sieve | None:
+        """What of the lines anybody who is there now may want."""
+        trees = tuple(dict.fromkeys(one.view.tree for one in self._now()))
+        if trees != self._trees:
+            known = [tree for tree in trees if tree is not None]
+            whole = not known or len(known) < len(trees) or len(known) > _TREES
+            self._trees, self._wanted = trees, None if whole else Sieve(Either(tuple(known)))
+        return self._wanted
 
     def _take_waiting(self) -> list[_Waiting]:
         with self._lock:

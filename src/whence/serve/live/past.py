@@ -11,6 +11,7 @@ from typing import Final
 
 from whence.archive.follow import Follower, Key, Position
 from whence.archive.reader import Segment
+from whence.archive.sieve import Sieve
 from whence.errors import DataError
 from whence.serve.live.cursor import Cursor, Track, Until
 from whence.serve.live.feed import LAG, Reader, begin_now, shown
@@ -41,6 +42,7 @@ class Past:
     def __init__(self, directory: Path, view: View, start: Start, clock: Callable[[], int]) -> None:
         """`clock`: nanoseconds since the epoch."""
         self._root, self._view, self._clock = directory, view, clock
+        self._sieve = None if view.tree is None else Sieve(view.tree)
         self.notices: list[Notice] = []
         """What cannot be had any more; said once, by whoever begins."""
         self._reader = begin_now(directory, clock) if start == NOW else self._begin(start)
@@ -81,7 +83,7 @@ class Past:
         reader.learn(self._clock() // 1000 - LAG)
         segments = [one for one in reader.follower.segments() if is_read(one) and not reader.follower.is_over(one)]
         batch: list[Given] = []
-        for lines, arrived in enumerate(arrivals(reader.follower, segments, until), 1):
+        for lines, arrived in enumerate(arrivals(reader.follower, segments, until, sieve=self._sieve), 1):
             batch += reader.given(arrived)
             if len(batch) >= _BATCH or lines % _BATCH == 0:
                 self.place = reader.track.text()

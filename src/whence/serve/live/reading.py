@@ -18,6 +18,7 @@ from whence.archive.follow import Follower, Key, Position
 from whence.archive.names import parse_stem
 from whence.archive.reader import Segment, StoredLine
 from whence.archive.scan import Problem
+from whence.archive.sieve import Sieve
 from whence.archive.tombstone import Tombstone, parse_tombstone
 from whence.errors import DataError
 from whence.event import names as attributes
@@ -97,12 +98,16 @@ def known_stem(stem: str) -> Known:
 
 
 def arrivals(
-    follower: Follower, segments: list[Segment], until: Mapping[Key, Until] | None = None, most: int | None = None
+    follower: Follower,
+    segments: list[Segment],
+    until: Mapping[Key, Until] | None = None,
+    most: int | None = None,
+    sieve: Sieve | None = None,
 ) -> Iterator[Arrived]:
     """What came in these segments since they were read last; lines of one writer in their order, those of several by time.
 
     `until`: of other segments nothing, and of these no more than that. `most`: of one writer about so many bytes at once, the
-    rest when it is asked again. To be read to its end.
+    rest when it is asked again. Lines that `sieve` does not let through have no events. To be read to its end.
     """
     chains: dict[object, list[Segment]] = {}
     for segment in segments:
@@ -116,7 +121,8 @@ def arrivals(
     while waiting or heap:
         while waiting and len(heap) < _WIDTH and (not heap or waiting[-1][0] <= heap[0][0]):
             bound, n = waiting.pop()
-            lines = _some(chain.from_iterable(_lines(follower, segment, until) for segment in sources[n]), most)
+            every = chain.from_iterable(_lines(follower, segment, until, sieve) for segment in sources[n])
+            lines = _some(every, most)
             if first := next(lines, None):
                 heapq.heappush(heap, (_time(first, bound), n, first, lines))
         if heap:
@@ -151,14 +157,17 @@ def _time(found: Arrived, before: int) -> int:
     return max(found.events[0].time, before) if found.events else before
 
 
-def _lines(follower: Follower, segment: Segment, until: Mapping[Key, Until] | None) -> Iterator[Arrived]:
+def _lines(
+    follower: Follower, segment: Segment, until: Mapping[Key, Until] | None, sieve: Sieve | None
+) -> Iterator[Arrived]:
     before = follower.is_over(segment)
-    for key, line in follower.read(segment):
+    for key, line in follower.read(segment, sieve):
         if until is not None:
             end = until.get(key)
             if end is None or (not end.over and line.place.offset >= end.offset):
                 return
-        yield Arrived(key, line.place.offset, line.place.offset + len(line.data) + 1, decoded(line, follower.problems))
+        events = decoded(line, follower.problems) if line.kept else ()
+        yield Arrived(key, line.place.offset, line.place.offset + len(line.data) + 1, events)
     if follower.is_over(segment) and not before:
         yield Arrived(segment.stem)
 

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from whence.event.flat import format_time
 from whence.event.model import Event
+from whence.filter.tree import Filter
 from whence.serve.live.messages import Batch, Given, Message, Notice, missed
 from whence.serve.live.room import Standing
 
@@ -38,6 +39,8 @@ class View(NamedTuple):
     """The same for views that give the same: then the work is done once for all of them."""
     matches: Callable[[Event], bool | None]
     shown: Callable[[Event], Event] | None = None
+    tree: Filter | None = None
+    """What holds for whatever matches; None: that is not known."""
 
 
 ALL: Final = View("all", lambda event: True)
