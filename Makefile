@@ -66,8 +66,9 @@ bench-collect: $(VENV)/.dev  ## print how much OTLP the collector takes, beside 
 bench-forward: $(VENV)/.dev  ## print how much OTLP the collector sends on, beside rotel where it is installed
 	@$(BIN)/python -m benchmarks.forward
 
+# `make bench-serve EVENTS=10000000`, or of an archive that is there: `make bench-serve ARCHIVE=DIR`.
 bench-serve: $(VENV)/.dev  ## print how fast a served archive of 1M events answers, and how many hear how much as it comes
-	@$(BIN)/python -m benchmarks.serve
+	@$(BIN)/python -m benchmarks.serve $(if $(ARCHIVE),--archive $(ARCHIVE)) $(if $(EVENTS),--events $(EVENTS))
 
 torture: $(VENV)/.dev  ## the long versions of the fault tests
 	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto tests/walk tests/archive tests/otlp tests/collect/receivers tests/collect/test_collect_kills.py

@@ -45,6 +45,7 @@ class Latency(NamedTuple):
     name: str
     first: float
     p50: float
+    p95: float
     p99: float
     answers: int
     size: float
@@ -122,18 +123,16 @@ def api(port: int, asked: list[Values]) -> list[Latency]:
             if not is_right(json.loads(body)):
                 raise RuntimeError(f"{name}: {path} {parameters} gives a wrong answer: {body[:300]!r}")
         first, rest = took[0], sorted(took[1:] or took)
-        p99 = rest[min(len(rest) * 99 // 100, len(rest) - 1)]
-        found.append(Latency(name, first, rest[len(rest) // 2], p99, len(took), size / len(took)))
+        p95, p99 = (rest[min(len(rest) * share // 100, len(rest) - 1)] for share in (95, 99))
+        found.append(Latency(name, first, rest[len(rest) // 2], p95, p99, len(took), size / len(took)))
     return found
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Make the archive where none is given, ask, print."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--events", type=int, default=1_000_000)
-    options.add_argument(
-        "--archive", type=Path, help="made by benchmarks.generate with as many events; a trace is added"
-    )
+    options.add_argument("--events", type=int, help="1,000,000 where no archive is given; else as many as it has")
+    options.add_argument("--archive", type=Path, help="one that benchmarks.generate made; a trace is added")
     options.add_argument("--values", type=int, default=50, help="how many different values each question is asked with")
     options.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     options.add_argument("--json", type=Path, help="also write the figures here")
@@ -147,17 +146,21 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="whence-bench-") as scratch:
         directory = given.archive or Path(scratch) / "archive"
         if given.archive is None:
+            given.events = given.events or 1_000_000
             generate(directory, given.events)
         if "jaeger" in given.only and not (directory / "large").exists():
             serve_jaeger.add_large_trace(directory)
-        Engine(directory).blocks()
+        events = Engine(directory).blocks().rows() - (serve_jaeger.SPANS if (directory / "large").exists() else 0)
+        if given.events not in (None, events):
+            options.error(f"{directory} has {events:,} events, and not {given.events:,}")
         if "api" in given.only:
-            with serve_jaeger.served(directory, Path(scratch)) as (port, _):
-                found["api"] = api(port, asked_with(given.events, given.values))
-            _show_api(given.events, found["api"])
+            with serve_jaeger.served(directory, Path(scratch)) as server:
+                found["api"] = api(server.port, asked_with(events, given.values))
+                memory = server.memory()
+            _show_api(events, found["api"], memory)
         if "jaeger" in given.only:
-            found["jaeger"] = serve_jaeger.measure(directory, times)
-            _show_jaeger(found["jaeger"])
+            found["jaeger"], memory = serve_jaeger.measure(directory, times)
+            _show_jaeger(events, found["jaeger"], memory)
     if "live" in given.only:
         found["live"] = [serve_live.measure(point) for point in points]
         _show_live(points, found["live"])
@@ -165,19 +168,18 @@ def main(arguments: list[str] | None = None) -> None:
         given.json.write_text(json.dumps({part: [one._asdict() for one in rows] for part, rows in found.items()}))
 
 
-def _show_api(events: int, rows: list[Latency]) -> None:
-    head = ["milliseconds, one after the other", "first", "p50", "p99", "answers", "bytes"]
-    cells = [
-        [one.name, f"{one.first:.1f}", f"{one.p50:.1f}", f"{one.p99:.1f}", str(one.answers), f"{one.size:,.0f}"]
-        for one in rows
-    ]
+def _show_api(events: int, rows: list[Latency], memory: float) -> None:
+    head = ["milliseconds, one after the other", "first", "p50", "p95", "p99", "answers", "bytes"]
+    cells = [[one.name, *(f"{took:.1f}" for took in one[1:5]), str(one.answers), f"{one.size:,.0f}"] for one in rows]
     table(f"The API, {events:,} events", head, cells)
+    print(f"The server had at most {memory:,.0f} MiB in memory.\n")
 
 
-def _show_jaeger(rows: list[serve_jaeger.Timing]) -> None:
+def _show_jaeger(events: int, rows: list[serve_jaeger.Timing], memory: float) -> None:
     head = ["milliseconds", "first", "median", "worst", "bytes"]
     cells = [[one.name, f"{one.first:.0f}", f"{one.median:.0f}", f"{one.worst:.0f}", f"{one.size:,}"] for one in rows]
-    table("What Jaeger and Grafana ask", head, cells)
+    table(f"What Jaeger and Grafana ask, {events:,} events", head, cells)
+    print(f"The server had at most {memory:,.0f} MiB in memory.\n")
 
 
 def _show_live(points: tuple[serve_live.Point, ...], rows: list[serve_live.Result]) -> None:

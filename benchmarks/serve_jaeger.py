@@ -78,9 +78,23 @@ def _span(n: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+class Server(NamedTuple):
+    """`whence serve`: its ports of HTTP and gRPC, and its process."""
+
+    port: int
+    remote: int
+    pid: int
+
+    def memory(self) -> float:
+        """The most MiB it has had in memory, mapped files included; 0 where the system does not say."""
+        status = Path(f"/proc/{self.pid}/status")
+        lines = status.read_text().splitlines() if status.exists() else []
+        return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
 @contextmanager
-def served(directory: Path, scratch: Path) -> Iterator[tuple[int, int]]:
-    """`whence serve` of this archive: its ports of HTTP and gRPC."""
+def served(directory: Path, scratch: Path) -> Iterator[Server]:
+    """`whence serve` of this archive."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
@@ -100,7 +114,7 @@ def served(directory: Path, scratch: Path) -> Iterator[tuple[int, int]]:
                 if time.monotonic() > until or process.poll() is not None:
                     raise
                 time.sleep(0.05)
-        yield ports[0], ports[1]
+        yield Server(ports[0], ports[1], process.pid)
     finally:
         process.terminate()
         process.wait(60)
@@ -159,20 +173,20 @@ def questions(port: int, channel: grpc.Channel) -> dict[str, Callable[[], bytes]
     }
 
 
-def measure(directory: Path, times: int = 7) -> list[Timing]:
-    """The timings of an archive that has its index and the large trace."""
+def measure(directory: Path, times: int = 7) -> tuple[list[Timing], float]:
+    """The timings of an archive that has its index and the large trace, and the MiB that the server had at most."""
     found = []
-    with tempfile.TemporaryDirectory() as scratch, served(directory, Path(scratch)) as (port, remote):
+    with tempfile.TemporaryDirectory() as scratch, served(directory, Path(scratch)) as server:
         options = [("grpc.max_receive_message_length", 4 << 20)]
-        with grpc.insecure_channel(f"127.0.0.1:{remote}", options) as channel:
-            for name, ask in questions(port, channel).items():
+        with grpc.insecure_channel(f"127.0.0.1:{server.remote}", options) as channel:
+            for name, ask in questions(server.port, channel).items():
                 took, size = [], 0
                 for _ in range(times + 1):
                     began = time.perf_counter()
                     size = len(ask())
                     took.append((time.perf_counter() - began) * 1e3)
                 found.append(Timing(name, took[0], statistics.median(took[1:]), max(took[1:]), size))
-    return found
+        return found, server.memory()
 
 
 def show(found: list[Timing]) -> None:
@@ -198,7 +212,9 @@ def main() -> None:
         if not (directory / "large").exists():
             add_large_trace(directory)
         Engine(directory).blocks()
-        show(measure(directory, given.times))
+        found, memory = measure(directory, given.times)
+        show(found)
+        print(f"{memory:,.0f} MiB at most")
 
 
 if __name__ == "__main__":

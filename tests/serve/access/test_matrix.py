@@ -85,8 +85,6 @@ ASKED = {
     "GET /api/replays/{id}/stream": Asked(endless=True, status=404),
     "WS /api/replays/{id}/stream": Asked(endless=True, status=404),
     "GET /tempo/api/echo": Asked(),
-    "GET /tempo/api/metrics/query": Asked(status=400),
-    "GET /tempo/api/metrics/query_range": Asked(status=400),
     "GET /tempo/api/traces/{trace}": Asked(),
     "GET /tempo/api/v2/traces/{trace}": Asked(),
     "GET /tempo/api/search": Asked(query="q=%7B%7D&limit=1000&start=1577836800&end=1893456000"),
