@@ -22,11 +22,15 @@ from typing import Any, Final
 
 from benchmarks.samples import log_records, samples, spans
 from benchmarks.ways import WAYS
+from whence.native import CORE
+from whence.otlp import from_objects, from_objects_native
 
 FORK: Final = multiprocessing.get_context("fork")
 BATCH: Final = 512
 """Records an exporter is given at a time: the SDK's default."""
 WARM: Final = 500
+CORES: Final = ({} if CORE.module is None else {"native": from_objects_native}) | {"pure": from_objects}
+"""The cores that encode OpenTelemetry's objects here, the one in use first."""
 
 Figures = dict[str, Any]
 
@@ -85,10 +89,8 @@ def encode(encoder: str, signal_name: str, count: int, repeats: int) -> Figures:
 
 def _encoder(encoder: str, signal_name: str) -> Callable[[Sequence[Any]], int]:
     """An encoder by name, as a function from a batch to how many bytes it became."""
-    if encoder == "whence":
-        from whence.otlp.encode import encode_logs, encode_spans
-
-        ours: Any = encode_logs if signal_name == "log" else encode_spans
+    if encoder in CORES:
+        ours: Any = CORES[encoder].encode_logs if signal_name == "log" else CORES[encoder].encode_spans
         return lambda batch: sum(len(line.data) for line in ours(batch).lines)
     if encoder == "json":
         from opentelemetry.exporter.otlp.json.common import _log_encoder, trace_encoder

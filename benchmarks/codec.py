@@ -22,12 +22,12 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.metrics.v1.metrics_pb2 import MetricsData
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from benchmarks.cell import CORES
 from benchmarks.record import table
 from benchmarks.requests import PER_REQUEST, requests
 from benchmarks.samples import log_records, spans
 from whence.native import CORE
 from whence.otlp import from_json, from_native, from_protobuf, to_protobuf, wire
-from whence.otlp.encode import encode_logs, encode_spans
 
 SIGNALS: Final[tuple[wire.Signal, ...]] = ("traces", "logs", "metrics")
 OFFICIAL: Final[dict[str, Any]] = {"traces": TracesData, "logs": LogsData, "metrics": MetricsData}
@@ -149,7 +149,13 @@ def encoders(rounds: int, count: int) -> None:
     """The SDK's objects to JSON: our encoder beside the official JSON exporter's."""
     given: dict[str, Sequence[Any]] = {"spans": spans(count), "log records": log_records(count)}
     ways: dict[str, dict[str, Callable[[Any], Any]]] = {
-        "whence.otlp.encode": {"spans": encode_spans, "log records": encode_logs},
+        **{
+            f"whence, {'native' if core == 'native' else 'pure Python'}": {
+                "spans": module.encode_spans,
+                "log records": module.encode_logs,
+            }
+            for core, module in CORES.items()
+        },
         "official JSON exporter": {
             "spans": lambda batch: json.dumps(trace_encoder.encode_spans(batch).to_dict()),
             "log records": lambda batch: json.dumps(_log_encoder.encode_logs(batch).to_dict()),

@@ -16,29 +16,34 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.cell import Figures, run
+from benchmarks.cell import CORES, Figures, run
 from benchmarks.found import found
+from whence.native import CORE
 
-CALLERS: Final = {
+_CALLERS: Final = {
     "floor": "OpenTelemetry SDK, no-op processor (the floor)",
     "typed": "whence.emit(Action(...))",
+    "typed_pure": "whence.emit(Action(...)), pure Python",
     "shorthand": "whence.action(...)",
     "log": "whence.log(type, payload)",
+    "log_pure": "whence.log(type, payload), pure Python",
     "caused": "whence.log(..., caused_by=previous)",
     "otel": "OTel Logger.emit, recorded by whence",
+    "otel_pure": "OTel Logger.emit, recorded in pure Python",
     "durable": "whence.log, durability=durable",
     "batch_noop": "official batch processor, no-op exporter",
     "batch_file": "official batch processor, JSON file exporter",
     "eliot": "eliot.log_message to a file",
     "json": "json.dumps and file.write",
 }
+CALLERS: Final = {way: name for way, name in _CALLERS.items() if len(CORES) > 1 or not way.endswith("_pure")}
+"""Without a native core everything is in pure Python."""
 SUPPRESSED: Final = {
     "suppressed_emit": "whence.emit(Detail, callable)",
     "suppressed_detail": "whence.detail(name, callable)",
     "suppressed_log": "whence.log(name, callable, kind='detail')",
 }
-ENCODERS: Final = {
-    "whence": "whence.otlp.encode",
+ENCODERS: Final = {core: {"native": "whence, native core", "pure": "whence, pure Python"}[core] for core in CORES} | {
     "json": "official OTLP JSON (to_dict, json.dumps)",
     "protobuf": "official protobuf (SerializeToString)",
 }
@@ -86,7 +91,8 @@ def main() -> None:
     size = TINY if given.tiny else Size(rounds=given.rounds, memory=given.events)
     print(
         f"whence, measured {datetime.now(UTC):%Y-%m-%d} on {platform.system()} {platform.machine()}, "
-        f"{platform.python_implementation()} {platform.python_version()}; {size.rounds} rounds, medians"
+        f"{platform.python_implementation()} {platform.python_version()}; {size.rounds} rounds, medians\n"
+        f"core: {'pure Python' if CORE.module is None else 'native'}, {CORE.why}"
     )
     for name in given.only:
         SECTIONS[name](size)
@@ -137,7 +143,7 @@ def encoding(size: Size) -> None:
     for encoder, name in ENCODERS.items():
         row = [name]
         for signal in ("span", "log"):
-            mine, ours = measured[f"{encoder} {signal}"], measured[f"whence {signal}"]
+            mine, ours = measured[f"{encoder} {signal}"], measured[f"{next(iter(CORES))} {signal}"]
             times = statistics.median(a["cpu"] / b["cpu"] for a, b in zip(mine, ours, strict=True))
             row += [f"{median(mine, 'cpu'):.1f}", f"{times:.1f}x", f"{median(mine, 'bytes'):.0f}"]
         rows.append(row)

@@ -22,7 +22,9 @@ import whence
 from benchmarks.samples import SERVICE, TYPE, Sample
 from whence.event import names
 from whence.event.vocabularies.simulation import Action, Detail
+from whence.otlp import from_objects
 from whence.record import shorthand as _loaded_once_for_all_cells  # noqa: F401
+from whence.record import sink
 
 Emit = Callable[[Iterable[Sample]], None]
 
@@ -91,8 +93,12 @@ def _otel(items: Iterable[Sample]) -> None:
         )
 
 
-def _whence(emit: Emit, durability: str = "interval") -> Callable[[Path], Way]:
+def _whence(emit: Emit, durability: str = "interval", *, pure: bool = False) -> Callable[[Path], Way]:
+    """`pure`: encoded in pure Python, whichever core is there; for the rest of this process."""
+
     def open_way(directory: Path) -> Way:
+        if pure:
+            sink.encode_logs = from_objects.encode_logs
         recorder = whence.configure(
             archive=directory, run="bench", service=SERVICE, durability=durability, logging=False, metrics=False
         )
@@ -200,10 +206,13 @@ def _json(directory: Path, *, durable: bool = False) -> Way:
 WAYS: Final[dict[str, Callable[[Path], Way]]] = {
     "floor": _sdk(lambda _: _NoProcessor()),
     "typed": _whence(_typed),
+    "typed_pure": _whence(_typed, pure=True),
     "shorthand": _whence(_shorthand),
     "log": _whence(_log),
+    "log_pure": _whence(_log, pure=True),
     "caused": _whence(_caused),
     "otel": _whence(_otel),
+    "otel_pure": _whence(_otel, pure=True),
     "suppressed_emit": _whence(_suppressed_emit),
     "suppressed_detail": _whence(_suppressed_detail),
     "suppressed_log": _whence(_suppressed_log),
