@@ -19,6 +19,9 @@ use crate::{Line, lines_of, with_spare};
 /// Values inside each other that are looked into here: what is nested deeper is the Python core's.
 const DEPTH: i64 = 64;
 
+/// Records after which another thread that waits for the interpreter may have it: half a millisecond's work.
+const TURN: usize = 256;
+
 /// What became of a batch: its lines, and how many records could not be written, the last of these and why.
 type Encoded<'py> = (Vec<Line<'py>>, u64, Option<(Bound<'py, PyAny>, PyErr)>);
 
@@ -69,8 +72,11 @@ impl Encoder {
             out: Vec::new(),
         };
         let (mut failed, mut last) = (0, None);
-        for item in items.try_iter()? {
+        for (number, item) in items.try_iter()?.enumerate() {
             let item = item?;
+            if number % TURN == TURN - 1 {
+                py.detach(|| {});
+            }
             match batch.add(&item) {
                 Ok(()) => {}
                 Err(fault) if !fault.is_instance_of::<PyException>(py) => return Err(fault),

@@ -37,6 +37,8 @@ _LIMITS = LogRecordLimits()
 class _PlainLogRecord(ReadWriteLogRecord):
     """A record on its way through the SDK with its attributes as they are, neither copied nor limited."""
 
+    dropped_attributes = 0  # the SDK's own looks at the attributes' type, which costs more than a call
+
     def __init__(self, record: ApiLogRecord, logger: SdkLogger) -> None:
         self.log_record = record
         self.resource = logger.resource

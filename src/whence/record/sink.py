@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -83,13 +83,21 @@ class Sink:
         logs: dict[str, list[Any]] = {}
         spans: dict[str, list[ReadableSpan]] = {}
         sync = False
+        runs: dict[int, str] = {}
         for item in items:
-            if isinstance(item, ReadableSpan):
-                spans.setdefault(run_of(item.attributes, item.resource), []).append(item)
+            is_span = isinstance(item, ReadableSpan)
+            attributes = _plain(item.attributes if is_span else item.log_record.attributes)  # type: ignore[union-attr]
+            run = attributes.get(names.RUN)
+            if run is None:
+                resource = item.resource
+                run = runs.get(id(resource))
+                if run is None:
+                    run = runs[id(resource)] = run_of(None, resource)
+            if is_span:
+                spans.setdefault(str(run), []).append(item)  # type: ignore[arg-type]
             else:
-                attributes = item.log_record.attributes
-                logs.setdefault(run_of(attributes, item.resource), []).append(item)
-                sync = sync or (attributes is not None and names.AUDIT in attributes)
+                logs.setdefault(str(run), []).append(item)
+                sync = sync or names.AUDIT in attributes
         done = Stored()
         for run, records in logs.items():
             done = done.and_also(self._append(run, "logs", encode_logs(records), len(records), sync))
@@ -132,6 +140,18 @@ class Sink:
             self._refusing = more.refused > 0
         if more.error and not again:
             logger.warning("whence cannot store some records: %s", more.error)
+
+
+def _plain(attributes: Any) -> Mapping[str, Any]:
+    """Attributes as something that is quick to ask: for a key that is not there, the SDK's own take a microsecond."""
+    if type(attributes) is dict:
+        return attributes
+    if not attributes:
+        return _NONE
+    return attributes.copy() if hasattr(attributes, "copy") else attributes  # type: ignore[no-any-return]
+
+
+_NONE: Final[dict[str, Any]] = {}
 
 
 def run_of(attributes: Any, resource: Any) -> str:
