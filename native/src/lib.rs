@@ -182,6 +182,9 @@ fn name(reason: Reason) -> &'static str {
 
 #[pymodule]
 mod _native {
+    /// Raised whenever what Python calls here changes; `whence.native` takes no other.
+    #[pymodule_export]
+    const EDITION: u32 = 2;
     #[pymodule_export]
     use super::columns::Columns;
     #[pymodule_export]

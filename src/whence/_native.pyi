@@ -3,6 +3,8 @@ from typing import Any
 
 from whence.otlp.schema import Signal
 
+EDITION: int
+
 _Lines = tuple[list[tuple[bytes, int, int, int]], list[tuple[str, int]]]
 _Made = tuple[dict[str, tuple[bytes | None, ...]], int, int, list[tuple[int, int]]]
 

@@ -7,6 +7,9 @@ import os
 from types import ModuleType
 from typing import Final, NamedTuple
 
+EDITION: Final = 2
+"""Of what is called in the native core, as `native/src/lib.rs` says it too: one that was built before is not taken."""
+
 
 class Choice(NamedTuple):
     """The native core, or None, and why."""
@@ -25,6 +28,8 @@ def choose(setting: str) -> Choice:
         return Choice(None, "the native core was not built: install a Rust toolchain, then whence again")
     except ImportError as fault:
         return Choice(None, f"the native core does not load here: {fault}")
+    if getattr(_native, "EDITION", 1) != EDITION:
+        return Choice(None, "the native core was built for another version of whence: install whence again")
     return Choice(_native, "built for this Python")
 
 

@@ -13,7 +13,7 @@ from build_mutants import mutant, other_orders
 from build_native import LIMITS, MANY, NATIVE, PURE, REFUSED, needs_native
 from build_requests import MESSAGES, SIGNALS, everything, json_of, requests
 from whence.errors import DataError
-from whence.native import choose
+from whence.native import CORE, choose
 from whence.otlp import from_native, from_protobuf
 from whence.otlp.limits import Limits
 from whence.otlp.wire_scalars import counted
@@ -140,6 +140,14 @@ def test_more_records_than_memory_is_worth_are_refused_alike() -> None:
         ),
     ):
         assert NATIVE.count_of_protobuf(signal, data) == PURE.count_of_protobuf(signal, data) == REFUSED
+
+
+@needs_native
+def test_a_core_that_was_built_before_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a source tree that was brought up to date and not installed again: pure Python does the work, and says why."""
+    monkeypatch.setattr(CORE.module, "EDITION", 1)
+    assert choose("").module is None
+    assert "install whence again" in choose("").why
 
 
 def test_the_environment_chooses_the_core() -> None:
