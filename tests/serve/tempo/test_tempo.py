@@ -9,7 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from build import START, an_event
 from build_serve import READER, TOKENS, Client, a_client
-from build_traces import SECOND, a_whole_span, trace_id, write_traces
+from build_traces import SECOND, a_whole_span, span_id, trace_id, write_traces
 from whence.serve.tempo.tags import ROWS
 
 PROTOBUF = {"Accept": "application/protobuf"}
@@ -201,6 +201,28 @@ def test_no_resource_and_no_scope_are_given_so_that_grafana_draws_them(tmp_path:
     assert group.resource.attributes[0].value.string_value == "unknown_service"
     assert group.scope_spans[0].HasField("scope")
     assert group.scope_spans[0].spans[0].HasField("status")
+
+
+def test_events_shown_as_spans_have_all_that_grafana_takes_for_granted(tmp_path: Path) -> None:
+    """A run's own, one whose span is not there, one on a span: a missing status would end Grafana's plugin."""
+    events = [
+        an_event("asked", run="r1"),
+        an_event("of a lost span", trace=trace_id(2), span=span_id(9)),
+        a_whole_span(2, 3, service=None, scope={}),
+        an_event("on it", trace=trace_id(2), span=span_id(3)),
+    ]
+    with a_client(write_traces(tmp_path / "a", events)) as client:
+        traces = client.get("/tempo/api/search", q="{}")["traces"]
+        assert len(traces) == 2
+        for trace in traces:
+            whole = TracesData.FromString(client.ask(f"/tempo/api/traces/{trace['traceID']}", headers=PROTOBUF).body)
+            spans = [span for group in whole.resource_spans for part in group.scope_spans for span in part.spans]
+            assert len(spans) == (2 if int(trace["traceID"], 16) == 2 else 1)
+            assert all(span.HasField("status") for span in spans)
+            assert all(group.resource.attributes for group in whole.resource_spans)
+            assert all(part.HasField("scope") for group in whole.resource_spans for part in group.scope_spans)
+            keyed = [pair for span in spans for of in (span, *span.events, *span.links) for pair in of.attributes]
+            assert all(pair.value.WhichOneof("value") for pair in keyed)
 
 
 def test_tags_and_their_values_are_listed(client: Client) -> None:

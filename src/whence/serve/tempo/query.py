@@ -88,19 +88,26 @@ def _whole(request: Request, here: Here, protobuf: Callable[[bytes], bytes], jso
     found = list(store_here(here).whole(here.caller, [trace_of(request.path_params["trace"])]))
     if not found:
         return Response("trace not found\n", 404, None, PLAIN)
-    tree = _with_resources(drawable(found[0]))
+    tree = _complete(drawable(found[0]))
     if PROTOBUF in request.headers.get("accept", ""):
         return Response(protobuf(protobuf_of(tree)), 200, None, PROTOBUF)
     return answer(json(tree))
 
 
-def _with_resources(found: Trace) -> Any:
-    """The trace as OTLP JSON. Grafana leaves out what has no attribute of its resource: then it gets its service's name."""
+def _complete(found: Trace) -> Any:
+    """The trace as OTLP JSON with all that Grafana takes for granted.
+
+    It leaves out what has no attribute of its resource: then that gets its service's name. A span without a status would end it.
+    """
     tree = found.tree()
     unnamed = [{"key": names.SERVICE_NAME, "value": {"stringValue": NO_SERVICE}}]
     for group in tree["resourceSpans"]:
         if not group["resource"].get("attributes"):
             group["resource"] = {**group["resource"], "attributes": unnamed}
+        for part in group["scopeSpans"]:
+            part["spans"] = [
+                span if span.get("status") is not None else {**span, "status": {}} for span in part["spans"]
+            ]
     return tree
 
 
