@@ -1,4 +1,5 @@
-"""`make bench-codec`: how fast OTLP becomes lines, trees and protobuf, beside protobuf's own parse and the official writers.
+"""`make bench-codec`: how fast OTLP becomes lines, trees and protobuf, beside protobuf's own parse and the official writers;
+and how fast a filter passes over lines.
 
 All rows of a table come from one run of one thread, measured in turn, a round at a time, each round on requests never seen
 before; shown are medians of CPU time over the rounds. MB/s is of what a row reads, so that rows are compared by records/s.
@@ -26,6 +27,7 @@ from benchmarks.cell import CORES
 from benchmarks.record import table
 from benchmarks.requests import PER_REQUEST, requests
 from benchmarks.samples import log_records, spans
+from benchmarks.sifting import sifting
 from whence.native import CORE
 from whence.otlp import from_json, from_native, from_protobuf, to_protobuf, wire
 
@@ -192,6 +194,7 @@ def main() -> None:
     for signal in given.signal:
         codec(signal, rounds, batches)
     encoders(rounds, batches * PER_REQUEST)
+    sifting(min(rounds, 3), 500 if given.tiny else 40_000)
 
 
 if __name__ == "__main__":

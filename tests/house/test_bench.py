@@ -21,7 +21,13 @@ ROWS = {
 
 WAYS = 6 + 8 * CORES
 """Rows of a signal: of others and of trees, and each way by each core."""
-CODEC_ROWS = {"Spans": WAYS, "Log records": WAYS, "Data points": WAYS, "Records of the SDK to OTLP JSON": 1 + CORES}
+CODEC_ROWS = {
+    "Spans": WAYS,
+    "Log records": WAYS,
+    "Data points": WAYS,
+    "Records of the SDK to OTLP JSON": 1 + CORES,
+    "Events a second": 12,
+}
 
 QUERY_ROWS = {"To build": 3, "To ask": 18}
 
