@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from whence.errors import DataError
 from whence.native import CORE
-from whence.otlp import from_json, from_native, from_protobuf, to_protobuf
+from whence.otlp import from_json, from_native, from_protobuf, from_tree, to_protobuf
 from whence.otlp.limits import Limits
 
 needs_native = pytest.mark.skipif(CORE.module is None, reason=f"the native core is not in use: {CORE.why}")
 REFUSED = "refused"
-MODULES = {"from_protobuf": from_protobuf, "from_json": from_json, "to_protobuf": to_protobuf}
+MODULES = {"from_protobuf": from_protobuf, "from_json": from_json, "from_tree": from_tree, "to_protobuf": to_protobuf}
 
 MANY = settings(
     max_examples=400 if os.environ.get("WHENCE_TORTURE") == "1" else 12,

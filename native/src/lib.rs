@@ -18,7 +18,7 @@ use pyo3::types::PyBytes;
 use whence_core::schema::{Levels, Schema};
 use whence_core::sheet::{Limits, Lines, Reason};
 use whence_core::wire::Stop;
-use whence_core::{lines, make, sheet};
+use whence_core::{lines, make, sheet, tree};
 
 pyo3::create_exception!(_native, Refused, pyo3::exceptions::PyException, "What the native core does not take.");
 
@@ -100,6 +100,16 @@ impl Codec {
         Ok(given(py, made.map_err(refused)?))
     }
 
+    /// Lines of a canonical tree's text, each record as it stands in it.
+    fn lines_of_text<'py>(
+        &self, py: Python<'py>, signal: &str, data: &[u8], line_bytes: i64, records_per_line: i64, depth: i64,
+    ) -> PyResult<(Vec<Line<'py>>, Rejected)> {
+        let levels = self.levels(signal)?;
+        let limits = Limits { line_bytes, records_per_line, depth };
+        let made = py.detach(|| with_spare(|out| tree::lines_of_text(&self.schema, levels, data, limits, out)));
+        Ok(given(py, made.map_err(refused)?))
+    }
+
     /// A request in JSON as canonical JSON text.
     fn text_of_json<'py>(&self, py: Python<'py>, signal: &str, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let levels = self.levels(signal)?;
@@ -116,6 +126,15 @@ impl Codec {
         let levels = self.levels(signal)?;
         let made = py.detach(|| {
             with_spare(|mut out| make::protobuf_of_json(&self.schema, levels, data, &mut out).map(|()| out))
+        });
+        Ok(bytes_of(py, made.map_err(refused)?))
+    }
+
+    /// A canonical tree's text as protobuf.
+    fn protobuf_of_text<'py>(&self, py: Python<'py>, signal: &str, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let levels = self.levels(signal)?;
+        let made = py.detach(|| {
+            with_spare(|mut out| make::protobuf_of_text(&self.schema, levels, data, &mut out).map(|()| out))
         });
         Ok(bytes_of(py, made.map_err(refused)?))
     }

@@ -20,6 +20,7 @@ pub mod schema;
 pub mod sheet;
 pub mod sieve;
 pub mod text;
+pub mod tree;
 pub mod values;
 pub mod wire;
 pub mod write;

@@ -265,7 +265,7 @@ impl Reading<'_> {
 }
 
 /// What is wrong with the ids of a log record; it needs none.
-fn wrong_log(notes: &Notes) -> Option<Reason> {
+pub fn wrong_log(notes: &Notes) -> Option<Reason> {
     match (notes.trace.0, notes.span.0) {
         (0 | 16, 0 | 8) => None,
         (0 | 16, _) => Some(Reason::SpanId),
@@ -274,7 +274,7 @@ fn wrong_log(notes: &Notes) -> Option<Reason> {
 }
 
 /// What is wrong with the ids of a span. It needs its own two; its parent's and its links' it does not.
-fn wrong_span(notes: &Notes) -> Option<Reason> {
+pub fn wrong_span(notes: &Notes) -> Option<Reason> {
     if notes.trace != (16, true) {
         Some(Reason::TraceId)
     } else if notes.span != (8, true) {

@@ -16,13 +16,22 @@ const WRONG_ID: u8 = 0;
 pub fn protobuf_of_json(schema: &Schema, levels: &Levels, data: &[u8], out: &mut Vec<u8>) -> Result<(), Stop> {
     crate::json::crowd(data)?;
     let mut from = Json::new(data)?;
-    Maker { schema, parts: Vec::new(), spare: Vec::new(), kind: None }.message(levels.data, &mut from, out, LEVELS)?;
+    Maker::new(schema).message(levels.data, &mut from, out, LEVELS)?;
+    from.end()
+}
+
+/// Puts the text of a tree as protobuf. Err(Corrupt) for what needs the Python core: every null among others, which in a tree
+/// may be a number that JSON has no form for.
+pub fn protobuf_of_text(schema: &Schema, levels: &Levels, data: &[u8], out: &mut Vec<u8>) -> Result<(), Stop> {
+    let mut from = Json::new(data)?;
+    let mut maker = Maker { has_nulls: false, ..Maker::new(schema) };
+    maker.message(levels.data, &mut from, out, LEVELS)?;
     from.end()
 }
 
 /// Puts lines of an archive as one request. Err(Corrupt) for what needs the Python core: lines of other signals among others.
 pub fn protobuf_of_lines(schema: &Schema, levels: &Levels, lines: &[&[u8]], out: &mut Vec<u8>) -> Result<(), Stop> {
-    let mut maker = Maker { schema, parts: Vec::new(), spare: Vec::new(), kind: None };
+    let mut maker = Maker::new(schema);
     for line in lines {
         let mut from = Json::new(line)?;
         maker.kind = Some(false);
@@ -99,9 +108,15 @@ struct Maker<'s> {
     spare: Vec<u8>,
     /// Of lines: whether this one has its signal's name.
     kind: Option<bool>,
+    /// Whether null is a way to say nothing.
+    has_nulls: bool,
 }
 
-impl Maker<'_> {
+impl<'s> Maker<'s> {
+    fn new(schema: &'s Schema) -> Self {
+        Maker { schema, parts: Vec::new(), spare: Vec::new(), kind: None, has_nulls: true }
+    }
+
     /// Puts a message, without its size.
     fn message(&mut self, of: usize, from: &mut Json, out: &mut Vec<u8>, room: u32) -> Result<(), Stop> {
         from.expect(b'{')?;
@@ -125,7 +140,10 @@ impl Maker<'_> {
             }
             seen |= 1 << place;
             if from.null()? {
-                continue;
+                if self.has_nulls {
+                    continue;
+                }
+                return Err(Stop::Corrupt);
             }
             let field = &message.fields[place];
             if field.oneof > 0 {

@@ -14,13 +14,13 @@ from whence.otlp.from_tree import count_of_tree
 from whence.otlp.limits import DEFAULT, Limits
 from whence.otlp.schema import Signal
 from whence.otlp.sheet import Lines
-from whence.otlp.to_protobuf import protobuf_of_tree
+from whence.otlp.to_protobuf import protobuf_of_object
 from whence.otlp.wire_scalars import name_of
 
 
 def protobuf_of_json(signal: Signal, data: bytes) -> bytes:
     """The Export*ServiceRequest that a JSON body is; of an empty body, the empty one. Raises DataError with the place."""
-    return protobuf_of_tree(signal, object_of_json(signal, data)) if data else b""
+    return protobuf_of_object(signal, object_of_json(signal, data)) if data else b""
 
 
 def lines_of_json(signal: Signal, data: bytes, limits: Limits = DEFAULT) -> Lines:

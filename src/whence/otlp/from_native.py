@@ -9,11 +9,12 @@ from typing import Any, Final
 import orjson
 
 from whence.native import CORE
-from whence.otlp import from_json, from_protobuf, reasons, to_protobuf
+from whence.otlp import from_json, from_protobuf, from_tree, reasons, to_protobuf
 from whence.otlp.limits import DEFAULT, Limits
 from whence.otlp.page import Line
 from whence.otlp.schema import LEVELS, MESSAGES, Message, Signal, field_of
 from whence.otlp.sheet import NOUNS, Lines, lines_with
+from whence.otlp.to_protobuf import PLAIN
 
 Tree = dict[str, Any]
 
@@ -76,6 +77,25 @@ def tree_of_json(signal: Signal, data: bytes) -> Tree:
         return _tree(_codec.text_of_json(signal, data))
     except _Refused:
         return from_json.tree_of_json(signal, data)
+
+
+def lines_of_tree(signal: Signal, tree: Tree, limits: Limits = DEFAULT) -> Lines:
+    """As `from_tree.lines_of_tree`."""
+    try:
+        text = orjson.dumps(tree, option=PLAIN)
+        made = _codec.lines_of_text(signal, text, limits.line_bytes, limits.records_per_line, limits.depth)
+    except (_Refused, orjson.JSONEncodeError):
+        return from_tree.lines_of_tree(signal, tree, limits)
+    return _lines(signal, *made)
+
+
+def protobuf_of_tree(signal: Signal, tree: Tree) -> bytes:
+    """As `to_protobuf.protobuf_of_tree`."""
+    try:
+        made: bytes = _codec.protobuf_of_text(signal, orjson.dumps(tree, option=PLAIN))
+    except (_Refused, orjson.JSONEncodeError):
+        return to_protobuf.protobuf_of_tree(signal, tree)
+    return made
 
 
 def protobuf_of_json(signal: Signal, data: bytes) -> bytes:

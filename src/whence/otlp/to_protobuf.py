@@ -8,6 +8,8 @@ is refused with its place.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+import orjson
+
 from whence.errors import DataError
 from whence.otlp.decode import signal_of
 from whence.otlp.parse import parse_line
@@ -19,11 +21,37 @@ _LEVELS: Final = 101
 _KEPT: Final = 8192
 _SHORT: Final = 120
 
+PLAIN: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+"""What is no plain value is not for orjson to decide about."""
+
 Writer = Callable[[Any, int], bytes]
 
 
 def protobuf_of_tree(signal: Signal, tree: Any) -> bytes:
-    """An Export*ServiceRequest of a JSON object, canonical or any other OTLP JSON. Raises DataError with the place."""
+    """An Export*ServiceRequest of a tree. Raises DataError with the place.
+
+    What Python has beside JSON's own types and JSON has a form for (a tuple, an Enum, a UUID) is taken as that, as in a line.
+    """
+    try:
+        return protobuf_of_object(signal, tree)
+    except DataError:
+        plain = _of_json_types(tree)
+        if plain is None:
+            raise
+        return protobuf_of_object(signal, plain)
+
+
+def _of_json_types(tree: Any) -> Any:
+    """A tree of JSON's own types; None where there is no such, or null in it: a number that JSON has no form for becomes that."""
+    try:
+        text = orjson.dumps(tree, option=PLAIN)
+    except orjson.JSONEncodeError:
+        return None
+    return None if b"null" in text else orjson.loads(text)
+
+
+def protobuf_of_object(signal: Signal, tree: Any) -> bytes:
+    """An Export*ServiceRequest of what a JSON body was read as. Raises DataError with the place."""
     try:
         data: bytes = FUNCTIONS[LEVELS[signal].data.name](tree, _LEVELS)
     except WrongError as cause:
@@ -38,7 +66,7 @@ def protobuf_of_lines(signal: Signal, lines: Iterable[bytes]) -> bytes:
         tree = parse_line(line)
         if type(tree) is not dict or signal_of(tree) != signal:
             raise DataError(f"cannot send a line as {signal}: it holds none; keep signals apart")
-        written.append(protobuf_of_tree(signal, tree))
+        written.append(protobuf_of_object(signal, tree))
     return b"".join(written)
 
 

@@ -30,6 +30,8 @@ _lines_of_json: Final = from_native.lines_of_json if _NATIVE else from_json.line
 _tree_of_json: Final = from_native.tree_of_json if _NATIVE else from_json.tree_of_json
 _protobuf_of_json: Final = from_native.protobuf_of_json if _NATIVE else from_json.protobuf_of_json
 _count_of_json: Final = from_native.count_of_json if _NATIVE else from_json.count_of_json
+_lines_of_tree: Final = from_native.lines_of_tree if _NATIVE else from_tree.lines_of_tree
+_protobuf_of_tree: Final = from_native.protobuf_of_tree if _NATIVE else to_protobuf.protobuf_of_tree
 _protobuf_of_lines: Final = from_native.protobuf_of_lines if _NATIVE else to_protobuf.protobuf_of_lines
 
 
@@ -51,7 +53,7 @@ def lines_of_tree(signal: Signal, tree: Tree, limits: Limits = DEFAULT) -> Lines
 
     Raises DataError where the tree is not of OTLP's form.
     """
-    return from_tree.lines_of_tree(signal, tree, limits)
+    return _lines_of_tree(signal, tree, limits)
 
 
 def tree_of_protobuf(signal: Signal, data: bytes) -> Tree:
@@ -66,7 +68,7 @@ def tree_of_json(signal: Signal, data: bytes) -> Tree:
 
 def protobuf_of_tree(signal: Signal, tree: Tree) -> bytes:
     """An Export*ServiceRequest of a tree. Raises DataError with the place of what no field can hold."""
-    return to_protobuf.protobuf_of_tree(signal, tree)
+    return _protobuf_of_tree(signal, tree)
 
 
 def protobuf_of_json(signal: Signal, data: bytes) -> bytes:

@@ -11,8 +11,7 @@ from typing import Final
 from whence.errors import StreamError
 from whence.event.model import Event
 from whence.otlp.from_event import tree_of
-from whence.otlp.to_protobuf import protobuf_of_tree
-from whence.otlp.wire import Signal
+from whence.otlp.wire import Signal, protobuf_of_tree
 from whence.replay.ways import OtlpProtocol, way_to
 
 TRIES: Final = 8

@@ -17,7 +17,7 @@ from whence.event.ids import span_event_id_of, span_id_of
 from whence.event.model import Event
 from whence.otlp.parse import parse_line
 from whence.otlp.shown import Around, Json, around_of, event_on_span, is_projection, span_of_event, tree_of
-from whence.otlp.to_protobuf import protobuf_of_tree
+from whence.otlp.wire import protobuf_of_tree
 from whence.serve.jaeger.limit import in_time
 
 Where = tuple[str, int]
