@@ -14,7 +14,7 @@ from opentelemetry.trace import Link, SpanContext, TraceFlags, TraceState
 
 from build_native import LIMITS, MANY, needs_native
 from build_objects import LOGS, SPANS, Raising
-from build_otlp import SPAN, TIME, a_log, an_ended_span
+from build_otlp import SCOPE, SPAN, TIME, a_log, an_ended_span
 from whence.event import names
 from whence.otlp import encode, from_objects, from_objects_native
 from whence.otlp.limits import Limits
@@ -44,6 +44,13 @@ def test_numbers_and_texts_are_written_alike(floats: list[float], texts: list[st
     """The digits of every float as Python prints them, the escapes of every text."""
     records = [a_log({"t": texts}, body=floats), a_log({"n": numbers}, body=dict.fromkeys(texts, 1))]
     assert from_objects_native.encode_logs(records) == from_objects.encode_logs(records)
+
+
+def test_a_large_batch_of_many_programs_is_written_alike() -> None:
+    """Resources and scopes by the hundred, in one line and in many, other threads let in between."""
+    logs = [a_log({"n": n}, resource=Resource({"n": n % 300}), scope=None if n % 7 else SCOPE) for n in range(900)]
+    for limits in (Limits(), Limits(records_per_line=10_000), Limits(line_bytes=3000)):
+        assert from_objects_native.encode_logs(logs, limits) == from_objects.encode_logs(logs, limits)
 
 
 def _refuse(*_: Any) -> Any:

@@ -304,14 +304,17 @@ class Queue:
     def _store_chunk(self) -> int:
         """Write up to a chunk of queued records in their order; by one thread only. Answers how many places became free."""
         with self._lock:
-            while self._items and len(self._in_hand) < CHUNK:
-                self._in_hand.append(self._take())
+            more = min(CHUNK - len(self._in_hand), len(self._items))
+            self._in_hand += [self._items.popleft() for _ in range(more)]
+            self._taken += more
             taken = self._in_hand
             self._moved.tell()  # there is room from now on, however long the disk takes with these
         if not taken:
             return 0
         done: Stored | None = Stored()
-        for whole, items in groupby(taken, lambda item: isinstance(item, list)):
+        has_batches = list in map(type, taken)  # most chunks have none, and that is asked in one go
+        parts = groupby(taken, lambda item: type(item) is list) if has_batches else [(False, iter(taken))]
+        for whole, items in parts:
             for group in items if whole else [list(items)]:
                 stored = self._store(group, whole)  # type: ignore[arg-type]
                 done = done.and_also(stored) if done and stored else None
