@@ -29,7 +29,7 @@ from benchmarks.requests import PER_REQUEST, requests
 from benchmarks.samples import log_records, spans
 from benchmarks.sifting import sifting
 from whence.native import CORE
-from whence.otlp import from_json, from_native, from_protobuf, to_protobuf, wire
+from whence.otlp import from_json, from_native, from_protobuf, from_tree, to_protobuf, wire
 
 SIGNALS: Final[tuple[wire.Signal, ...]] = ("traces", "logs", "metrics")
 OFFICIAL: Final[dict[str, Any]] = {"traces": TracesData, "logs": LogsData, "metrics": MetricsData}
@@ -72,6 +72,8 @@ def rows(signal: wire.Signal) -> list[Row]:
         Row("JSON to protobuf", "json", "protobuf_of_json"),
         Row("JSON counted", "json", "count_of_json"),
         Row("lines to protobuf", "lines", "protobuf_of_lines"),
+        Row("tree to lines", "tree", "lines_of_tree"),
+        Row("tree to protobuf", "tree", "protobuf_of_tree"),
     ]
     return [
         Row("protobuf's parse alone (upb)", "protobuf", official.FromString),
@@ -81,8 +83,6 @@ def rows(signal: wire.Signal) -> list[Row]:
             for core, way in cores()
             for name, given, work in own
         ),
-        Row("tree to lines", "tree", lambda tree: wire.lines_of_tree(signal, tree)),
-        Row("tree to protobuf", "tree", lambda tree: wire.protobuf_of_tree(signal, tree)),
         Row(
             "protobuf to JSON, json_format",
             "protobuf",
@@ -94,7 +94,7 @@ def rows(signal: wire.Signal) -> list[Row]:
 
 def cores() -> list[tuple[str, Callable[[str], Callable[..., Any]]]]:
     """The cores that are here, each as what gives its functions by their names."""
-    pure = (from_protobuf, from_json, to_protobuf)
+    pure = (from_protobuf, from_json, from_tree, to_protobuf)
     found = [("pure Python", lambda name: next(getattr(of, name) for of in pure if hasattr(of, name)))]
     if CORE.module is not None:
         found.insert(0, ("native", lambda name: getattr(from_native, name)))

@@ -24,7 +24,7 @@ LIMITS = (
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_a_request_of_a_file_is_read_alike(file: Path) -> None:
-    """Lines, tree and count; of JSON its protobuf too. What the native core leaves to the pure one is no difference."""
+    """Lines, tree and count, the tree's lines and protobuf; of JSON its protobuf too. What is handed over is no difference."""
     signal: Any = next(name for name in SIGNALS if file.name.startswith(name))
     data = file.read_bytes()
     if file.suffix == ".json":
@@ -37,5 +37,10 @@ def test_a_request_of_a_file_is_read_alike(file: Path) -> None:
         data = request
     for limits in LIMITS:
         assert NATIVE.lines_of_protobuf(signal, data, limits) == PURE.lines_of_protobuf(signal, data, limits)
-    assert repr(NATIVE.tree_of_protobuf(signal, data)) == repr(PURE.tree_of_protobuf(signal, data))
+    tree = PURE.tree_of_protobuf(signal, data)
+    if tree != REFUSED:
+        for limits in LIMITS:
+            assert NATIVE.lines_of_tree(signal, tree, limits) in (REFUSED, PURE.lines_of_tree(signal, tree, limits))
+        assert NATIVE.protobuf_of_tree(signal, tree) in (REFUSED, PURE.protobuf_of_tree(signal, tree))
+    assert repr(NATIVE.tree_of_protobuf(signal, data)) == repr(tree)
     assert NATIVE.count_of_protobuf(signal, data) == PURE.count_of_protobuf(signal, data)

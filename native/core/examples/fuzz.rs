@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use whence_core::json::Json;
 use whence_core::schema::{Levels, Schema};
-use whence_core::sheet::Limits;
-use whence_core::{lines, make};
+use whence_core::sheet::{Limits, Lines};
+use whence_core::{lines, make, tree};
 
 /// Inputs that are longer are not kept to be changed further.
 const LONGEST: usize = 4096;
@@ -139,6 +139,9 @@ fn binary(schema: &Schema, levels: &Levels, data: &[u8], limits: Limits) -> Outc
     let text = lines::text_of_protobuf(schema, levels, data, Vec::new());
     let count = lines::count_of_protobuf(schema, levels, data);
     let mut outcome = u64::from(lines.is_ok()) | u64::from(text.is_ok()) << 1 | u64::from(count.is_ok()) << 2;
+    if let (Ok(made), Ok(text)) = (&lines, &text) {
+        of_tree(schema, levels, text, limits, made);
+    }
     if let Ok(made) = lines {
         let (mut start, mut records) = (0, 0);
         for line in &made.lines {
@@ -163,6 +166,14 @@ fn binary(schema: &Schema, levels: &Levels, data: &[u8], limits: Limits) -> Outc
         outcome |= u64::from(text.len().max(1).ilog2()) << 24;
     }
     outcome
+}
+
+/// A tree's text makes the lines of the request that it is of, where it is not left to the Python core.
+fn of_tree(schema: &Schema, levels: &Levels, text: &[u8], limits: Limits, made: &Lines) {
+    if let Ok(found) = tree::lines_of_text(schema, levels, text, limits, Vec::new()) {
+        assert!(found.data == made.data && found.lines == made.lines, "a tree has other lines");
+        assert_eq!(found.rejected, made.rejected, "of a tree others are rejected");
+    }
 }
 
 /// Canonical text makes a request that makes the same text.
