@@ -59,10 +59,17 @@ pub fn is_a<T>(value: &Bound<'_, PyAny>, kind: &Py<T>) -> bool {
     value.get_type_ptr().cast() == kind.as_ptr()
 }
 
+/// Characters beyond which a text is encoded apart: what Python is asked to encode in place it keeps as long as the text.
+const LONG: usize = 4096;
+
 /// Puts a JSON string of text.
 #[inline]
 pub fn put_text(out: &mut Vec<u8>, text: &Bound<'_, PyAny>) -> Exact<()> {
     let text = text.cast_exact::<PyString>().map_err(|_| Odd::Unusual)?;
+    if text.len().map_err(|_| Odd::Unusual)? > LONG {
+        let encoded = text.encode_utf8().map_err(|_| Odd::Unusual)?;
+        return put_string(out, encoded.as_bytes()).map_err(|_| Odd::Unusual);
+    }
     put_string(out, text.to_str().map_err(|_| Odd::Unusual)?.as_bytes()).map_err(|_| Odd::Unusual)
 }
 

@@ -46,6 +46,15 @@ def test_numbers_and_texts_are_written_alike(floats: list[float], texts: list[st
     assert from_objects_native.encode_logs(records) == from_objects.encode_logs(records)
 
 
+def test_long_texts_are_written_alike_and_not_kept_twice() -> None:
+    """What Python keeps beside a text that it was asked to encode is not for the encoder to ask of large ones."""
+    text = "\u00e9\n" * 5000
+    size = sys.getsizeof(text)
+    for body in (text, "x" * 5000, text + "\ud800", {text: [text]}):
+        assert from_objects_native.encode_logs([a_log(body=body)]) == from_objects.encode_logs([a_log(body=body)])
+    assert sys.getsizeof(text) == size
+
+
 def test_a_large_batch_of_many_programs_is_written_alike() -> None:
     """Resources and scopes by the hundred, in one line and in many, other threads let in between."""
     logs = [a_log({"n": n}, resource=Resource({"n": n % 300}), scope=None if n % 7 else SCOPE) for n in range(900)]
