@@ -19,8 +19,8 @@ ROWS = {
     "Resident MiB": 1,
 }
 
-WAYS = 6 + 8 * CORES
-"""Rows of a signal: of others and of trees, and each way by each core."""
+WAYS = 4 + 10 * CORES
+"""Rows of a signal: those of others, and each way by each core."""
 CODEC_ROWS = {
     "Spans": WAYS,
     "Log records": WAYS,
