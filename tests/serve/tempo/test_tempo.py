@@ -249,6 +249,8 @@ def test_tags_and_their_values_are_listed(client: Client) -> None:
     assert values("span.http.status") == [("int", "200"), ("int", "500"), ("string", "200")]
     assert values("span.http.status", limit=1) == [("int", "200")]
     assert values(".http.status", q="{ status = ok }") == [("int", "500")]
+    for q in ('{ event.x = "y" }', "{ status = ", "{} >> {}"):
+        assert values("span.http.status", q=q) == values("span.http.status")
     assert values("span.share") == [("float", "0.5")]
     assert values("span.ok") == [("bool", "true")]
     assert values("resource.service.name") == [("string", name) for name in ("cron", "db", "tests", "web")]
