@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import orjson
 import pytest
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 import build_filter
 import build_sieve as build
 from build import TRACE, an_event
-from whence.archive.reader import Archive
+from whence.archive.holds import held_in
+from whence.archive.reader import Archive, list_segments
+from whence.archive.retention import OTHERS, Policy, deciding
+from whence.archive.rules import rule_of
 from whence.archive.sieve import Sieve
 from whence.event.kinds import Severity
 from whence.event.model import Event
@@ -154,3 +158,19 @@ def test_of_a_line_only_records_that_may_match_are_read(tmp_path: Path) -> None:
     assert len(found) == (1 if CORE.module else 3)
     assert matching(tree, found) == matching(tree, line.decoded().events) != []
     assert line.decoded(Sieve(tree, native=False)).events == line.decoded().events
+
+
+@settings(SOME, max_examples=15 * TIMES)
+@given(st.lists(build_filter.events(), min_size=1, max_size=6), st.integers(0, 2**32))
+def test_retention_finds_the_rules_of_every_line_without_decoding_each(events: list[Event], seed: int) -> None:
+    """The same rules as asking every event, whoever wrote the lines."""
+    random = Random(seed)
+    filters = ["agent = 'error'", "payload.a CONTAINS 'b' OR type LIKE 'a*'", "timeout"]
+    rules = Policy(keep=tuple(rule_of(text, days, 0) for days, text in enumerate(filters))).rules()
+    with TemporaryDirectory() as directory:
+        lines = [build.line_of([event], random) for event in events]
+        Path(directory, "some.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+        (segment,) = list_segments(Path(directory))
+        found = held_in(segment, rules, noting=False)
+    every = {text for line in lines for event in decode(line, PLACE).events for text in deciding(event, rules)}
+    assert found - {OTHERS} == every - {OTHERS} and (OTHERS in found or OTHERS not in every)

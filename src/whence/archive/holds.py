@@ -5,7 +5,6 @@ seal and the rules it was found for; a note that is damaged, or was made for oth
 """
 
 import hashlib
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from enum import StrEnum
@@ -19,18 +18,14 @@ from whence.archive.folder import open_group, write_whole
 from whence.archive.reader import Segment, StoredLine
 from whence.archive.retention import AUDIT, ERRORS, OTHERS, Policy, Rule, deciding
 from whence.archive.scan import Problem
+from whence.archive.sieve import Sieve
 from whence.errors import DataError
-from whence.event import names as attributes
 from whence.event.model import Event
+from whence.filter.tree import Either
 from whence.otlp.decode import events_of
 
 _VERSION: Final = 1
 _BUILT_IN: Final = frozenset({AUDIT, ERRORS})
-_AUDIT: Final = attributes.AUDIT.encode()
-_PERHAPS_ERROR: Final = re.compile(
-    rb'"severityNumber"\s*:\s*"?(?:1[7-9]|2[0-4])|"code"\s*:\s*"?[2S]|"severityText"|"exception"|SEVERITY_NUMBER'
-)
-"""What a line with an error in it cannot be without; where no other rules are asked, only such lines are decoded."""
 
 
 class Holds(StrEnum):
@@ -85,13 +80,13 @@ def _held_in_encrypted(
 def _look(segment: Segment, rules: Sequence[Rule]) -> frozenset[str] | None:
     """None where not everything can be read."""
     problems: list[Problem] = []
-    found: set[str] = set()
-    sparing = all(rule.text in _BUILT_IN for rule in rules)
+    undecided = _Undecided(rules)
+    found = undecided.found
     try:
-        for line in segment.lines(problems):
+        for line in segment.lines(problems, sieve=undecided):
             if len(found) > len(rules):
                 break
-            if sparing and not _is_suspect(line.data, found):
+            if not line.kept:
                 found.add(OTHERS)
                 continue
             for event in _events(line):
@@ -101,10 +96,26 @@ def _look(segment: Segment, rules: Sequence[Rule]) -> frozenset[str] | None:
     return None if any(problem.kind != "bad line" for problem in problems) else frozenset(found)
 
 
-def _is_suspect(line: bytes, found: set[str]) -> bool:
-    if _AUDIT in line:
-        return True
-    return not (ERRORS in found and OTHERS in found) and _PERHAPS_ERROR.search(line) is not None
+class _Undecided:
+    """A sieve for lines in which there may be an event that a rule decides about of which none was found yet."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.found: set[str] = set()
+        """The texts of rules that decide about an event that was found."""
+        self._rules = rules
+        self._asked: list[Rule] = []
+        self._sieve: Sieve | None = None
+
+    def kept(self, lines: list[bytes]) -> Sequence[bool]:
+        """Lines in which no rule can hold are the others'; once there are some of those, lines in which no new rule can."""
+        asked = [rule for rule in self._rules if OTHERS not in self.found or rule.text not in self.found]
+        if self._sieve is None or asked != self._asked:
+            self._asked, self._sieve = asked, Sieve(Either(tuple(rule.tree for rule in asked)))
+        return self._sieve.kept(lines)
+
+    def left(self, line: bytes) -> bytes:
+        """All of it: a record in which no rule holds is one of the others."""
+        return line
 
 
 def _events(line: StoredLine) -> list[Event]:

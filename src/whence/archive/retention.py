@@ -13,10 +13,13 @@ from typing import Final, NamedTuple
 from whence.event import names
 from whence.event.kinds import Severity
 from whence.event.model import Event
+from whence.filter.tree import Compare, Filter, Path
 
 DAY: Final = 86_400 * 10**9
 AUDIT: Final = f'attributes."{names.AUDIT}" = true'
 ERRORS: Final = "severity >= ERROR"
+_AUDIT: Final = Compare(Path("attributes", (names.AUDIT,)), "=", True)
+_ERRORS: Final = Compare(Path("severity"), ">=", int(Severity.ERROR))
 OTHERS: Final = "(all others)"
 """Events that no rule names. No text of a filter."""
 
@@ -27,6 +30,8 @@ class Rule(NamedTuple):
     text: str
     days: float
     matches: Callable[[Event], bool | None]
+    tree: Filter
+    """The filter."""
 
 
 def is_audit(event: Event) -> bool:
@@ -58,7 +63,11 @@ class Policy:
 
     def rules(self) -> tuple[Rule, ...]:
         """Every rule in the order in which they are asked, those for audit events and errors among them."""
-        return (Rule(AUDIT, self.audit_days, is_audit), *self.keep, Rule(ERRORS, self.error_days, is_error))
+        return (
+            Rule(AUDIT, self.audit_days, is_audit, _AUDIT),
+            *self.keep,
+            Rule(ERRORS, self.error_days, is_error, _ERRORS),
+        )
 
     def keeper(self, holds: Collection[str] | None) -> tuple[str, float]:
         """The rule's text and the days of the longest-lived event in a segment that holds these; of one that was not looked
