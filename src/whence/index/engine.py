@@ -4,7 +4,7 @@ The law: the answer is that of reading every line, each id once; a part of it is
 """
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,6 +22,7 @@ from whence.filter.sql import Sql, compile_sql
 from whence.filter.sql_pipes import Table, compile_query
 from whence.filter.tree import Both, Causal, Caused, CausedBy, Either, Everything, Filter, Negation, Orphan, Query, Root
 from whence.index.columns import FIELDS, NAMES, PLACE, READ, events_of_batch
+from whence.index.gathered import Gathered
 from whence.index.ledger import Ledger, bring_up_to_date
 from whence.index.parts import WORTHWHILE, Parts
 from whence.index.predicates import nodes_where
@@ -116,6 +117,8 @@ class Engine:
         self.parts = Parts(self.archive, keep=not Path(path).is_file() if keep is None else keep, worthwhile=worthwhile)
         self.lock = threading.RLock()
         """Held while the graph is walked or grows."""
+        self.gathered = Gathered()
+        """What of closed files need not be counted again."""
         self._scanner = open_scanner()
         self._ledger: Ledger | None = None
         self._blocks: Blocks | None = None
@@ -347,6 +350,14 @@ class Engine:
         columns = READ if table.columns is None else columns_in(table.text) or ["time"]
         session.register("_chosen", matching(self.blocks(), where, chosen, session, columns))
         return session, table
+
+    def session_over(
+        self, blocks: Blocks, where: Where, chosen: Any, columns: Sequence[str]
+    ) -> duckdb.DuckDBPyConnection:
+        """A session with `_chosen`: columns of the rows of some blocks for which a condition holds, and their `_part`."""
+        session = self._scanner.cursor()
+        session.register("_chosen", matching(blocks, where, chosen, session, columns))
+        return session
 
     def _sorted(self, session: duckdb.DuckDBPyConnection, select: Sql, clock: Clock) -> Iterator[Event]:
         try:

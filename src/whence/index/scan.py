@@ -6,7 +6,7 @@ twice counts once, and rows come in the order of time, id and place.
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
@@ -77,6 +77,11 @@ class Blocks:
 
     def __len__(self) -> int:
         return len(self.part)
+
+    def key(self, part: int) -> Hashable:
+        """What changes whenever the rows of a part do, or which of them stand at an earlier place already."""
+        again = self.repeats[part]
+        return (self.parts[part].key, 0 if again is None else again.tobytes())
 
     def rows(self) -> int:
         """How many events there are, each counted once."""

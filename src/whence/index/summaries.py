@@ -3,11 +3,13 @@
 The law: the same as the pure folds of `statistics.py`, `correlations.py` and `histories.py` over every event; only read here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import duckdb
+import numpy as np
 import orjson
 
 from whence.event import names
@@ -28,15 +30,19 @@ from whence.index.statistics import (
     key_of,
     name_of,
 )
+from whence.index.store import quoted
 
 if TYPE_CHECKING:
     from whence.index.engine import Engine
+    from whence.index.scan import Blocks
 
 _SLICES: Final = 16
 """With a limit of time, events are counted so many parts of the time at once, so that there is a part to give."""
 _EXTENT: Final = f"count(*), count(*) FILTER (WHERE {FAILED}), min(time), max(time)"
 EVERYTHING: Final[Filter] = Everything()
 _FEW_RUNS: Final = 100
+_FEW_BLOCKS: Final = 256
+"""Blocks that are read by themselves; of more it is quicker to read all columns at once."""
 StartOf = Callable[[str | None], int]
 """When a run began, in nanoseconds since the epoch."""
 
@@ -108,11 +114,12 @@ def correlations(
 
 def histories(engine: "Engine", tree: Filter = EVERYTHING) -> dict[str | None, RunHistory]:
     """The history of every run of which an event matches, by run: the events that match counted, the state that of the run."""
-    asked = Asked(engine, tree, Clock(None))
     found: dict[str | None, RunHistory] = {}
-    for run, *counted in asked.rows(f"SELECT run, {_EXTENT} FROM _all WHERE {{where}} GROUP BY run"):
-        found[run] = RunHistory(run)
-        found[run].count(*counted)
+    for counted in _counted(engine, tree):
+        for run, *extent in counted:
+            if run not in found:
+                found[run] = RunHistory(run)
+            found[run].count(*extent)
     some = [run for run in found if run is not None]
     told: Filter = Among(Path("type"), TOLD)
     if len(some) == len(found) <= _FEW_RUNS:
@@ -120,13 +127,58 @@ def histories(engine: "Engine", tree: Filter = EVERYTHING) -> dict[str | None, R
     for event in engine.events(engine.where(told)):
         if event.run in found:
             found[event.run].tell(event)
-    unnamed = [run for run, history in found.items() if history.name is None]
-    if unnamed:
-        text = "SELECT DISTINCT run, resource FROM _all WHERE resource IS NOT NULL AND (run IN (SELECT unnest($1::VARCHAR[]))"
-        for run, resource in asked.rows(text + f" OR {None in unnamed} AND run IS NULL)", [unnamed]):
-            said = orjson.loads(resource)
-            if names.SERVICE_NAME in said:
-                found[run].services.add(str(said[names.SERVICE_NAME]))
+    unnamed = {run for run, history in found.items() if history.name is None}
+    for resources in _resources(engine, unnamed) if unnamed else ():
+        for run, resource in resources:
+            if run in unnamed and resource is not None:
+                said = orjson.loads(resource)
+                if names.SERVICE_NAME in said:
+                    found[run].services.add(str(said[names.SERVICE_NAME]))
+    return found
+
+
+_Rows = list[tuple[Any, ...]]
+
+
+class _Select(NamedTuple):
+    """A SELECT of `{part}` and more from `{rows}`, and the columns it takes."""
+
+    text: str
+    columns: tuple[str, ...]
+
+
+def _counted(engine: "Engine", tree: Filter) -> list[_Rows]:
+    """Of each segment the runs of events that match: how many, how many failed, from when to when."""
+    text = f"SELECT {{part}}, run, {_EXTENT} FROM {{rows}} GROUP BY ALL"
+    where, blocks = engine.where(tree), engine.blocks()
+    what = object() if where.marks else ("runs", tree)  # causes may come with any other segment
+    gather = partial(_by_part, engine, blocks, tree, _Select(text, ("run", "time", "severity")))
+    return engine.gathered.of(blocks, blocks.left_by(where.need), what, gather)
+
+
+def _resources(engine: "Engine", runs: Collection[str | None]) -> list[_Rows]:
+    """Of each segment that may hold events of some runs, its runs and their resources."""
+    text = "SELECT DISTINCT {part}, run, resource FROM {rows}"
+    some = tuple(run for run in runs if run is not None)
+    few: Filter = Among(Path("run"), some) if len(some) == len(runs) <= _FEW_RUNS else EVERYTHING
+    blocks = engine.blocks()
+    gather = partial(_by_part, engine, blocks, few, _Select(text, ("run", "resource")))
+    return engine.gathered.of(blocks, blocks.left_by(engine.where(few).need), ("resources", few), gather)
+
+
+def _by_part(engine: "Engine", blocks: "Blocks", tree: Filter, select: _Select, chosen: Any) -> dict[int, _Rows]:
+    """The rows of a SELECT over the events that match in whole segments, by the segment's number, which comes first."""
+    found: dict[int, _Rows] = {}
+    if len(chosen) <= _FEW_BLOCKS:
+        session = engine.session_over(blocks, engine.where(tree), chosen, select.columns)
+        for part, *row in session.execute(select.text.format(part="_part", rows="_chosen")).fetchall():
+            found.setdefault(part, []).append(tuple(row))
+        return found
+    numbers = {blocks.parts[part].segment.stem: part for part in np.unique(blocks.part[chosen]).tolist()}
+    stems = ", ".join(map(quoted, numbers))
+    asked = select.text.format(part="_stem", rows=f"_all WHERE ({{where}}) AND _stem IN ({stems})")
+    for stem, *row in Asked(engine, tree, Clock(None)).rows(asked):
+        found.setdefault(numbers[stem], []).append(tuple(row))
     return found
 
 
