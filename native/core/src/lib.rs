@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod any_value;
+pub mod attribute;
 pub mod blake2b;
 pub mod check;
 pub mod columns;

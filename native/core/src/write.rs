@@ -3,6 +3,7 @@
 //! The law: what a message says does not depend on how its bytes are laid out. Nearly all come in the order of their fields and
 //! are written as they are read; the others are looked over first, a field at a time.
 
+use crate::attribute::short_attribute;
 use crate::check;
 use crate::schema::{Field, Kind, Message, Role, Schema};
 use crate::text;
@@ -507,45 +508,4 @@ fn check_lost(schema: &Schema, field: &Field, data: Reader, end: usize, room: u3
         }
         Ok(())
     })
-}
-
-/// Puts an attribute of a key and one text, whole number or double, all of it below 128 bytes. None for any other.
-#[inline]
-fn short_attribute(data: Reader, out: &mut Vec<u8>) -> Option<Result<(), Stop>> {
-    let bytes = data.bytes();
-    let [0x0a, key_size, ..] = *bytes else { return None };
-    let key_end = 2 + usize::from(key_size);
-    let [0x12, size, kind, first, ..] = *bytes.get(key_end..)? else { return None };
-    if key_size >= 128 || size >= 128 || key_end + 2 + usize::from(size) != bytes.len() {
-        return None;
-    }
-    let key = data.part(2, key_end);
-    let done = if key_size == 0 {
-        out.extend_from_slice(b"{\"value\":{\"");
-        Ok(())
-    } else {
-        text::put_between(out, b"{\"key\":\"", key, b"\",\"value\":{\"")
-    };
-    if done.is_err() {
-        return Some(done);
-    }
-    let mut value = data.part(key_end + 3, bytes.len());
-    match kind {
-        0x0a if first < 128 && first + 2 == size => {
-            value.at += 1;
-            return Some(text::put_between(out, b"stringValue\":\"", value, b"\"}}"));
-        }
-        0x18 => {
-            let number = value.varint().ok().filter(|_| value.is_done())?;
-            out.extend_from_slice(b"intValue\":");
-            text::put_signed_digits(out, number as i64);
-        }
-        0x21 if size == 9 => {
-            out.extend_from_slice(b"doubleValue\":");
-            text::put_double(out, f64::from_bits(value.fixed64().ok()?));
-        }
-        _ => return None,
-    }
-    out.extend_from_slice(b"}}");
-    Some(Ok(()))
 }
