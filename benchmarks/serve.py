@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from benchmarks import serve_jaeger, serve_live
+from benchmarks import serve_jaeger, serve_live, serve_streams
 from benchmarks.answers import Key
 from benchmarks.generate import STEP, generate
 from benchmarks.record import table
@@ -27,12 +27,14 @@ from whence.index.engine import Engine
 
 PARTS: Final = ("api", "jaeger", "live")
 POINTS: Final = (
-    serve_live.Point(1, 10_000, 10),
-    serve_live.Point(10, 10_000, 10),
-    serve_live.Point(100, 1_000, 10),
+    *(serve_live.Point(subscribers, rate, 5) for subscribers in (1, 10) for rate in (1_000, 10_000, 0)),
+    serve_live.Point(100, 1_000, 5),
     serve_live.Point(100, 10_000, 10),
+    serve_live.Point(100, 0, 5),
 )
-"""Subscribers against rates."""
+"""Subscribers against rates; at the last as fast as can be written."""
+IDLE: Final = (100, 2_000)
+"""Subscribers to whom nothing happens."""
 _LATE: Final = 100 * STEP
 Values = dict[str, Any]
 Ask = tuple[str, dict[str, Any], Callable[[Any], bool]]
@@ -138,9 +140,10 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--json", type=Path, help="also write the figures here")
     options.add_argument("--tiny", action="store_true", help="2,000 events, two values: whether it still runs")
     given = options.parse_args(arguments)
-    points, times = POINTS, 7
+    points, times, idle, firsts = POINTS, 7, (IDLE, 6.0), 50
     if given.tiny:
         given.events, given.values, points, times = 2_000, 2, (serve_live.Point(2, 200, 0.5),), 1
+        idle, firsts = ((5,), 0.2), 2
     found: dict[str, list[Any]] = {}
     print(f"{datetime.now(UTC):%Y-%m-%d}, CPython {platform.python_version()}, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory(prefix="whence-bench-") as scratch:
@@ -164,6 +167,10 @@ def main(arguments: list[str] | None = None) -> None:
     if "live" in given.only:
         found["live"] = [serve_live.measure(point) for point in points]
         _show_live(points, found["live"])
+        found["idle"] = serve_streams.idle(*idle)
+        _show_idle(found["idle"])
+        found["first"] = serve_streams.first(firsts)
+        _show_first(found["first"])
     if given.json:
         given.json.write_text(json.dumps({part: [one._asdict() for one in rows] for part, rows in found.items()}))
 
@@ -183,15 +190,40 @@ def _show_jaeger(events: int, rows: list[serve_jaeger.Timing], memory: float) ->
 
 
 def _show_live(points: tuple[serve_live.Point, ...], rows: list[serve_live.Result]) -> None:
-    head = ["subscribers", "events/s", "to each", "exact", "late p50 ms", "p99 ms", "server cores", "server MiB"]
+    head = [
+        "subscribers",
+        "asked",
+        "events/s",
+        "to each",
+        "exact",
+        "late p50 ms",
+        "p99 ms",
+        "server cores",
+        "server MiB",
+        "clients",
+    ]
     cells = [
         [
-            str(point.subscribers), f"{one.written:,.0f}", f"{one.given:,.0f}", "yes" if one.exact else "NO",
-            f"{one.late[0]:,.0f}", f"{one.late[1]:,.0f}", f"{one.server_cpu:.2f}", f"{one.server_mib:,.0f}",
+            str(point.subscribers), f"{point.rate:,}" if point.rate else "most", f"{one.written:,.0f}", f"{one.given:,.0f}",
+            "yes" if one.exact else "NO",
+            f"{one.late[0]:,.0f}", f"{one.late[1]:,.0f}", f"{one.server_cpu:.2f}",
+            f"{one.server_mib:,.0f}", f"{one.client_cpu:.2f}",
         ]
         for point, one in zip(points, rows, strict=True)
     ]  # fmt: skip
     table("Live streams, Server-Sent Events", head, cells)
+
+
+def _show_idle(rows: list[serve_streams.Idle]) -> None:
+    head = ["subscribers", "connected in s", "KiB each", "server cores"]
+    cells = [[f"{one.subscribers:,}", f"{one.connected:.1f}", f"{one.kib:.1f}", f"{one.cores:.3f}"] for one in rows]
+    table("Subscribers to whom nothing happens, a heartbeat every 5 s", head, cells)
+
+
+def _show_first(rows: list[serve_streams.First]) -> None:
+    head = ["milliseconds, p50 and p99", "connected", "first old event", "written to arrival"]
+    cells = [[one.way, *(f"{a:,.0f}, {b:,.0f}" for a, b in (one.connected, one.old, one.new))] for one in rows]
+    table("Until the first thing is said", head, cells)
 
 
 if __name__ == "__main__":

@@ -26,12 +26,14 @@ from whence.otlp.encode import Line
 FORK: Final = multiprocessing.get_context("fork")
 TICK: Final = 0.01
 """Seconds between two writes: what a recorder or a collector writes at once."""
+UNPACED, _PORTION = 10_000, 500
+"""Events of each second where as many are written as can be, and how many of them at once."""
 READERS: Final = 2
 """Subscribers who read every event's id; the others compare bytes."""
 PATIENCE: Final = 60.0
 _BUFFER: Final = bytearray(1 << 18)
 _EVENT: Final = re.compile(rb'data: \{"id":"(e\d{9})".*?"sent":(\d+)')
-_LINE: Final = (
+LINE: Final = (
     b'{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"town"}}]},"scopeLogs":'
     b'[{"scope":{"name":"town"},"logRecords":[{"timeUnixNano":"%d","observedTimeUnixNano":"%d","severityNumber":9,'
     b'"severityText":"INFO","eventName":"action","attributes":[{"key":"log.record.uid","value":{"stringValue":"e%09d"}},'
@@ -47,7 +49,7 @@ class Point(NamedTuple):
 
     subscribers: int
     rate: int
-    """Events a second."""
+    """Events a second; 0: as fast as they can be written."""
     seconds: float
 
 
@@ -76,16 +78,16 @@ class Result(NamedTuple):
 def measure(point: Point) -> Result:
     """One point, with a server, a writer and the subscribers in processes of their own."""
     with tempfile.TemporaryDirectory() as folder:
-        serving, server = _begin(_serve, Path(folder))
+        serving, server = begin(serve, Path(folder), "1h")
         port = server.recv()
-        listening, ears = _begin(_listen, port, point)
+        listening, ears = begin(_listen, port, point)
         ears.recv()
-        before = _cpu(serving.pid or 0)
-        writing, writer = _begin(_write, Path(folder), point)
+        before = cpu_of(serving.pid or 0)
+        writing, writer = begin(_write, Path(folder), point)
         events, took = writer.recv()
         ears.send(events)
         heard = ears.recv()
-        busy = _cpu(serving.pid or 0) - before
+        busy = cpu_of(serving.pid or 0) - before
         server.send(None)
         most = server.recv()
         for process in (serving, listening, writing):
@@ -97,14 +99,19 @@ def measure(point: Point) -> Result:
         )  # fmt: skip
 
 
-def _begin(work: Callable[..., None], *given: Any) -> tuple[Any, Connection]:
+def most_files() -> None:
+    """Let this process open as many files as it may."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+
+
+def begin(work: Callable[..., None], *given: Any) -> tuple[Any, Connection]:
     ours, theirs = FORK.Pipe()
     process = FORK.Process(target=work, args=(theirs, *given), daemon=True)
     process.start()
     return process, ours
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """Seconds of CPU that a process has taken."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -113,12 +120,14 @@ def _cpu(pid: int) -> float:
 # --- the server and the writer ------------------------------------------------------------------------------------------
 
 
-def _serve(told: Connection, directory: Path) -> None:
+def serve(told: Connection, directory: Path, heartbeat: str) -> None:
+    """A server with its default settings, save for the heartbeat."""
     from whence.serve.run import Serving
     from whence.serve.settings import ServeSettings
 
-    settings = {"directory": str(directory), "endpoint": "127.0.0.1:0", "stream": {"heartbeat": "1h"}}
+    settings = {"directory": str(directory), "endpoint": "127.0.0.1:0", "stream": {"heartbeat": heartbeat}}
     serving = Serving(ServeSettings.model_validate({**settings, "jaeger": {"enabled": False}}))
+    most_files()
     serving.start()
     told.send(serving.port)
     told.recv()
@@ -127,16 +136,18 @@ def _serve(told: Connection, directory: Path) -> None:
 
 
 def _write(told: Connection, directory: Path, point: Point) -> None:
+    """At the rate, or, where it is 0, as fast as the writer can."""
     writer = ArchiveWriter(directory, WriterOptions(rotate_bytes=20_000_000))
-    total, number, began = int(point.rate * point.seconds), 0, time.monotonic()
+    total, number, began = int((point.rate or UNPACED) * point.seconds), 0, time.monotonic()
     while number < total:
-        due = min(int((time.monotonic() - began) * point.rate) + 1, total)
+        due = min(int((time.monotonic() - began) * point.rate) + 1 if point.rate else number + _PORTION, total)
         now = time.time_ns()
-        lines = [Line(_LINE % (now, now, n, n % 40, n // 500, now), 1, now, now) for n in range(number, due)]
+        lines = [Line(LINE % (now, now, n, n % 40, n // 500, now), 1, now, now) for n in range(number, due)]
         if lines:
             writer.append("run-1", "logs", lines)
         number = due
-        time.sleep(TICK)
+        if point.rate:
+            time.sleep(TICK)
     told.send((total, time.monotonic() - began))
     writer.close()
 
@@ -209,7 +220,7 @@ class _Ear:
 
 
 def _listen(told: Connection, port: int, point: Point) -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    most_files()
     ears = []
     waiting = selectors.DefaultSelector()
     for n in range(point.subscribers):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from whence.cli.output import note
+from whence.collect.processes import allow_files
 from whence.collect.signals import attended
 from whence.serve.read import read_settings
 from whence.serve.run import Serving, described
@@ -73,6 +74,7 @@ def until_stopped(settings: ServeSettings) -> int:
 
     def work() -> int:
         # Signals are heard before the first door opens: a stop that comes while the rest starts is as graceful as any other.
+        allow_files()
         serving = Serving(settings)
         serving.start()
         note(described(serving))
