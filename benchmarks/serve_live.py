@@ -22,6 +22,8 @@ from zlib import crc32
 
 from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.otlp.encode import Line
+from whence.serve.run import Serving
+from whence.serve.settings import ServeSettings
 
 FORK: Final = multiprocessing.get_context("fork")
 TICK: Final = 0.01
@@ -122,9 +124,6 @@ def cpu_of(pid: int) -> float:
 
 def serve(told: Connection, directory: Path, heartbeat: str) -> None:
     """A server with its default settings, save for the heartbeat."""
-    from whence.serve.run import Serving
-    from whence.serve.settings import ServeSettings
-
     settings = {"directory": str(directory), "endpoint": "127.0.0.1:0", "stream": {"heartbeat": heartbeat}}
     serving = Serving(ServeSettings.model_validate({**settings, "jaeger": {"enabled": False}}))
     most_files()

@@ -22,7 +22,7 @@ from whence.archive.writer import ArchiveWriter
 from whence.otlp.encode import Line
 
 _HEARD: Final = bytearray(1 << 16)
-_WAIT: Final = 120.0
+_WAIT: Final = 600.0
 _EVENTS: Final = 1_000
 
 

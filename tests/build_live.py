@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 from httpx_sse import ServerSentEvent, connect_sse
+from websockets.sync import client as sync
+from websockets.sync.client import ClientConnection
 
 from build import an_event, append
 from build_serve import Client, Reply
@@ -113,6 +115,11 @@ class Ear:
         assert not self._thread.is_alive()
         self.listener.close()
         return self.ids
+
+
+def connect(url: str, **given: Any) -> ClientConnection:
+    """A client library's WebSocket, as patient as a busy machine needs."""
+    return sync.connect(url, open_timeout=60, ping_interval=None, **given)
 
 
 def send(client: Client, method: str, path: str, body: Any) -> Reply:

@@ -185,7 +185,8 @@ def test_by_its_own_names_it_is_reached_and_by_no_other(tmp_path: Path) -> None:
 def test_a_websocket_of_another_site_is_turned_away(tmp_path: Path) -> None:
     """Browsers let any page open one; its Origin tells. A page of this server's sends its token as a subprotocol."""
     from websockets.exceptions import InvalidStatus
-    from websockets.sync.client import connect
+
+    from build_live import connect
 
     archive = an_archive(tmp_path / "archive", [an_event(id="E1")])
     with a_client(archive, auth={"tokens": TOKENS}) as client:

@@ -18,10 +18,9 @@ import httpx
 import pytest
 from httpx_sse import connect_sse
 from websockets.exceptions import WebSocketException
-from websockets.sync.client import connect
 
 from build_archive import TORTURE
-from build_live import TURNING, a_writer, until, write
+from build_live import TURNING, a_writer, connect, until, write
 from build_programs import WHENCE
 
 COUNT = 6_000 if TORTURE else 500

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.sync.client import connect
 
-from build_live import SseEar, a_writer, send, until, write
+from build_live import SseEar, a_writer, connect, send, until, write
 from build_serve import ADMIN, READER, TOKENS, WRITER, Client, a_client, a_server
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
-from build_live import SseEar, a_writer, until, write
+from build_live import SseEar, a_writer, connect, until, write
 from build_serve import ADMIN, READER, TOKENS, Client, a_server
 
 

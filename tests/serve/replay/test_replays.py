@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.sync.client import connect
 
 from build import START, an_event
 from build_backend import a_backend
-from build_live import SseEar, send, until
+from build_live import SseEar, connect, send, until
 from build_replay import SECOND, an_archive, events_apart
 from build_serve import ADMIN, READER, TOKENS, WRITER, Client, a_client, a_server
 
