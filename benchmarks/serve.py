@@ -179,14 +179,14 @@ def _show_api(events: int, rows: list[Latency], memory: float) -> None:
     head = ["milliseconds, one after the other", "first", "p50", "p95", "p99", "answers", "bytes"]
     cells = [[one.name, *(f"{took:.1f}" for took in one[1:5]), str(one.answers), f"{one.size:,.0f}"] for one in rows]
     table(f"The API, {events:,} events", head, cells)
-    print(f"The server had at most {memory:,.0f} MiB in memory.\n")
+    print(f"The server had at most {memory:,.0f} MiB in memory.")
 
 
 def _show_jaeger(events: int, rows: list[serve_jaeger.Timing], memory: float) -> None:
     head = ["milliseconds", "first", "median", "worst", "bytes"]
     cells = [[one.name, f"{one.first:.0f}", f"{one.median:.0f}", f"{one.worst:.0f}", f"{one.size:,}"] for one in rows]
     table(f"What Jaeger and Grafana ask, {events:,} events", head, cells)
-    print(f"The server had at most {memory:,.0f} MiB in memory.\n")
+    print(f"The server had at most {memory:,.0f} MiB in memory.")
 
 
 def _show_live(points: tuple[serve_live.Point, ...], rows: list[serve_live.Result]) -> None:

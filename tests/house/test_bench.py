@@ -35,7 +35,7 @@ COLLECT_ROWS = {"8 requests of 512": 2}
 
 FORWARD_ROWS = {"8 requests of 512": 2}
 
-SERVE_ROWS = {"The API": 16, "What Jaeger and Grafana ask": 19, "Live streams": 1, "Subscribers": 1, "Until": 3}
+SERVE_ROWS = {"The API": 17, "What Jaeger and Grafana ask": 20, "Live streams": 1, "Subscribers": 1, "Until": 3}
 
 
 @pytest.mark.timeout(600)
