@@ -30,7 +30,7 @@ Numbers = Any
 
 _AT_ONCE: Final = 128
 """Blocks that are looked at together."""
-_KEPT: Final = 512
+_KEPT: Final = 4_096
 """Segments, for each wall, of which the names are kept."""
 _KIND_OF: Final = (
     "CASE "
@@ -67,6 +67,7 @@ class Lists:
         self._lock = threading.Lock()
         self._names: OrderedDict[Any, frozenset[Operation]] = OrderedDict()
         self._spans: dict[Any, Numbers] = {}
+        self._all_spans: tuple[Any, Numbers] = (None, np.empty(0, np.uint64))
 
     def services(self, caller: Caller) -> list[str]:
         """The services that have spans, or events shown as spans, in alphabetical order."""
@@ -85,13 +86,14 @@ class Lists:
         where = self._engine.where(visible_to(caller, SHOWN))
         wall = visible_to(caller, Everything())
         spans = self._span_hashes(blocks)
+        left = blocks.left_by(where.need)
         found: set[Operation] = set()
         for number, part in enumerate(blocks.parts):
             key = (wall, part.key)
             with self._lock:
                 known = self._names.get(key)
             if known is None:
-                known = self._names_in(blocks, number, where, spans)
+                known = self._names_in(blocks, left[blocks.part[left] == number], where, spans)
                 with self._lock:
                     self._names[key] = known
                     while len(self._names) > _KEPT:
@@ -99,20 +101,19 @@ class Lists:
             found |= known
         return found
 
-    def _names_in(self, blocks: Blocks, part: int, where: Where, spans: list[Numbers]) -> frozenset[Operation]:
+    def _names_in(self, blocks: Blocks, left: Numbers, where: Where, spans: Numbers) -> frozenset[Operation]:
         session = self._scanner.cursor()
         condition = where.walked or where
         found: set[Operation] = set()
-        for chosen in _some(np.intersect1d(np.flatnonzero(blocks.part == part), blocks.left_by(where.need))):
-            columns = ["resource", "type", "signal", "attributes", "_around", *columns_in(condition.text)]
-            table = blocks.table(chosen, list(dict.fromkeys(columns)))
-            hashes = pc.fill_null(table["_around"], 0).to_numpy()
-            inside = np.zeros(len(table), bool)
-            for some in spans:
-                inside |= among(hashes, some)
-            session.register("_walked", table.append_column("_inside", pa.array(inside)))
+        for chosen in _some(left):
+            has_spans = pc.any(pc.equal(blocks.table(chosen, ["signal"])["signal"], "span")).as_py()
+            columns = ["resource", "type", "signal", "_around", *columns_in(condition.text)]
+            table = blocks.table(chosen, list(dict.fromkeys([*columns, *(["attributes"] if has_spans else [])])))
+            around, which = np.unique(pc.fill_null(table["_around"], 0).to_numpy(), return_inverse=True)
+            session.register("_walked", table.append_column("_inside", pa.array(among(around, spans)[which])))
+            kind = f"CASE WHEN signal = 'span' THEN {_KIND_OF} ELSE 'internal' END" if has_spans else "'internal'"
             text = (
-                f"SELECT DISTINCT resource, type, CASE WHEN signal = 'span' THEN {_KIND_OF} ELSE 'internal' END AS kind"
+                f"SELECT DISTINCT resource, type, {kind} AS kind"
                 f" FROM _walked WHERE (signal = 'span' OR NOT _inside) AND {condition.text}"
             )
             rows = table_of(session, text, condition.parameters)
@@ -121,9 +122,9 @@ class Lists:
                 found.add(Operation(service_in(resource), name, kind))
         return frozenset(found)
 
-    def _span_hashes(self, blocks: Blocks) -> list[Numbers]:
-        """Of each part the hashes of its spans' ids, in ascending order."""
-        found = []
+    def _span_hashes(self, blocks: Blocks) -> Numbers:
+        """The hashes of all spans' ids, in ascending order."""
+        found = [np.empty(0, np.uint64)]
         where = self._engine.where(Compare(Path("signal"), "=", "span"))
         left = blocks.left_by(where.need)
         with self._lock:
@@ -138,7 +139,9 @@ class Lists:
                     ]
                     self._spans[part.key] = np.sort(np.concatenate([np.empty(0, np.uint64), *some]))
                 found.append(self._spans[part.key])
-        return [hashes for hashes in found if len(hashes)]
+            if self._all_spans[0] != kept:
+                self._all_spans = (kept, np.sort(np.concatenate(found)))
+            return self._all_spans[1]
 
     # --- who calls whom ---------------------------------------------------------------------------------------------------
 
