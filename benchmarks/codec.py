@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -28,8 +29,11 @@ from benchmarks.record import table
 from benchmarks.requests import PER_REQUEST, requests
 from benchmarks.samples import log_records, spans
 from benchmarks.sifting import sifting
+from whence.index.lines import native_batches, pure_batches
+from whence.index.requests import lines_and_columns
 from whence.native import CORE
 from whence.otlp import from_json, from_native, from_protobuf, from_tree, to_protobuf, wire
+from whence.otlp.decode import Place
 
 SIGNALS: Final[tuple[wire.Signal, ...]] = ("traces", "logs", "metrics")
 OFFICIAL: Final[dict[str, Any]] = {"traces": TracesData, "logs": LogsData, "metrics": MetricsData}
@@ -75,6 +79,7 @@ def rows(signal: wire.Signal) -> list[Row]:
         Row("tree to lines", "tree", "lines_of_tree"),
         Row("tree to protobuf", "tree", "protobuf_of_tree"),
     ]
+    events = signal != "metrics"
     return [
         Row("protobuf's parse alone (upb)", "protobuf", official.FromString),
         Row("JSON parsed alone (orjson)", "json", orjson.loads),
@@ -82,6 +87,15 @@ def rows(signal: wire.Signal) -> list[Row]:
             Row(f"{name}, {core}", given, partial(way(work), signal))
             for core, way in cores()
             for name, given, work in own
+        ),
+        *(
+            row
+            for core, (of_lines, of_request) in columns().items()
+            for row in (
+                Row(f"lines to columns, {core}", "lines", of_lines),
+                Row(f"protobuf to both, {core}", "protobuf", partial(of_request, signal)),
+            )
+            if events
         ),
         Row(
             "protobuf to JSON, json_format",
@@ -98,6 +112,33 @@ def cores() -> list[tuple[str, Callable[[str], Callable[..., Any]]]]:
     found = [("pure Python", lambda name: next(getattr(of, name) for of in pure if hasattr(of, name)))]
     if CORE.module is not None:
         found.insert(0, ("native", lambda name: getattr(from_native, name)))
+    return found
+
+
+_PLACE: Final = Place("logs-20260101T000000.000000Z-host.1.0123abcd-000001", 0)
+
+
+def columns() -> dict[str, tuple[Callable[..., Any], Callable[..., Any]]]:
+    """By core: what makes an index's columns of lines, and what makes lines and columns of a request."""
+
+    def placed(lines: list[bytes]) -> list[tuple[int, bytes]]:
+        return list(zip(accumulate(map(len, lines), initial=0), lines, strict=False))
+
+    def pure(lines: list[bytes]) -> None:
+        for _ in pure_batches(_PLACE.stem, placed(lines), print):
+            pass
+
+    def native(lines: list[bytes]) -> None:
+        for _ in native_batches(_PLACE.stem, placed(lines), print):
+            pass
+
+    def both(signal: wire.Signal, data: bytes) -> None:
+        pure([line.data for line in from_protobuf.lines_of_protobuf(signal, data).lines])
+
+    found = {"pure Python": (pure, both)}
+    if CORE.module is not None:
+        whole = partial(lines_and_columns, place=_PLACE, tell=print)
+        found = {"native": (native, whole), **found}
     return found
 
 

@@ -9,6 +9,7 @@ use whence_core::lines;
 use whence_core::make::protobuf_of_json;
 use whence_core::names::Names;
 use whence_core::sheet::Limits;
+use whence_core::terms;
 
 use crate::{Codec, Line, Rejected, given, refused, with_spare};
 
@@ -70,6 +71,23 @@ impl Columns {
             })
             .map_err(refused)?;
         Ok((given(py, lines), columns(py, made)?))
+    }
+
+    /// The words of columns of text, each given by its ends and its bytes; and the texts whose words are Python's to find.
+    #[staticmethod]
+    fn words<'py>(
+        py: Python<'py>, texts: Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>,
+    ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+        let data: Vec<terms::Texts> = texts.iter().map(|(ends, data)| (ends.as_bytes(), data.as_bytes())).collect();
+        let (words, rest) = py.detach(|| terms::words(&data)).map_err(refused)?;
+        Ok((PyBytes::new(py, &words), PyBytes::new(py, &rest)))
+    }
+
+    /// The keys of a column's texts, 64 bits each.
+    #[staticmethod]
+    fn keys<'py>(py: Python<'py>, column: &str, ends: &[u8], data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let keys = py.detach(|| terms::keys(column, (ends, data))).map_err(refused)?;
+        Ok(PyBytes::new(py, &keys))
     }
 }
 

@@ -20,10 +20,11 @@ ROWS = {
 }
 
 WAYS = 4 + 10 * CORES
-"""Rows of a signal: those of others, and each way by each core."""
+"""Rows of a signal: those of others, and each way by each core; where there are events, their columns too."""
+COLUMNS = 2 * CORES
 CODEC_ROWS = {
-    "Spans": WAYS,
-    "Log records": WAYS,
+    "Spans": WAYS + COLUMNS,
+    "Log records": WAYS + COLUMNS,
     "Data points": WAYS,
     "Records of the SDK to OTLP JSON": 1 + CORES,
     "Events a second": 12,

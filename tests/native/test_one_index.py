@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +16,14 @@ from build_mutants import text_mutant
 from build_native import MANY, needs_native
 from build_requests import everything, json_of, other_spellings, requests
 from whence.archive.reader import list_segments
+from whence.errors import DataError
 from whence.event.kinds import Severity
 from whence.index import lines as columns
+from whence.index.requests import lines_and_columns
+from whence.index.terms import TermsBuilder
 from whence.otlp import wire
+from whence.otlp.decode import Place
+from whence.otlp.limits import Limits
 
 pytestmark = needs_native
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -149,3 +155,58 @@ def test_a_segments_name_and_a_lines_place_make_the_ids_of_records_without_one()
     found = agree([line, line])
     assert len(set(found["id"].to_pylist())) == 4
     assert found["_stem"].to_pylist() == [STEM] * 4
+
+
+@EACH
+@pytest.mark.parametrize("encoding", ["protobuf", "json"])
+def test_a_request_becomes_lines_and_columns_at_once(
+    signal: Any, encoding: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines that the codec makes, and the rows that those lines have at their place; also of what is left to Python."""
+    message = everything(signal)
+    data = message.SerializeToString() if encoding == "protobuf" else orjson.dumps(json_of(message))
+    place = Place(STEM, 4711)
+    for limits in (Limits(), Limits(records_per_line=1)):
+        taken = lines_and_columns(signal, data, place, print, encoding=encoding, limits=limits)
+        assert taken.lines == getattr(wire, f"lines_of_{encoding}")(signal, data, limits)
+        placed, at = [], place.offset
+        for line in taken.lines.lines:
+            placed.append((at, line.data))
+            at += len(line.data) + 1
+        expected = list(columns.pure_batches(STEM, placed, print))
+        assert sum(map(len, expected)) > 0
+        assert pa.Table.from_batches(taken.batches) == pa.Table.from_batches(expected)
+        with monkeypatch.context() as patched:
+            patched.setattr("whence.index.requests.NATIVE", None)
+            pure = lines_and_columns(signal, data, place, print, encoding=encoding, limits=limits)
+        assert (pure.lines, pa.Table.from_batches(pure.batches)) == (taken.lines, pa.Table.from_batches(expected))
+
+
+def test_a_request_that_is_none_is_refused_in_the_codecs_words() -> None:
+    """And of metrics there are lines and no rows."""
+    for data, encoding in ((b"\xff", "protobuf"), (b"[", "json")):
+        with pytest.raises(DataError) as refusal:
+            lines_and_columns("logs", data, Place(STEM, 0), print, encoding=encoding)  # type: ignore[arg-type]
+        with pytest.raises(DataError) as expected:
+            getattr(wire, f"lines_of_{encoding}")("logs", data)
+        assert str(refusal.value) == str(expected.value)
+    taken = lines_and_columns("metrics", everything("metrics").SerializeToString(), Place(STEM, 0), print)
+    assert taken.lines.lines
+    assert taken.batches == []
+
+
+def test_the_lists_of_terms_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words of ASCII and of other text, keys of any value, over several blocks and slices of them."""
+    chance = random.Random("terms")
+    whole = agree([a_line(chance, signal, 0.0) for _ in range(60) for signal in ("logs", "traces")]).to_batches()[0]
+    blocks = [whole.slice(0, 40), whole.slice(40, 1), whole.slice(41), whole.slice(0, 0)]
+
+    def made() -> dict[str, bytes]:
+        builder = TermsBuilder()
+        for block in blocks:
+            builder.add(block)
+        return {name: bytes(memoryview(array).cast("B")) for name, array in builder.finish().items()}
+
+    found = made()
+    monkeypatch.setattr("whence.index.terms.NATIVE", None)
+    assert found == made()

@@ -23,7 +23,6 @@ const ORDER: [[usize; 16]; 10] = [
     [10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
 ];
 const BLOCK: usize = 128;
-const ROUNDS: usize = 12;
 
 /// The first 16 bytes of the digest whose length is to be so many bytes: at most 16 of them are its own.
 pub fn digest(text: &[u8], size: u8) -> [u8; 16] {
@@ -68,30 +67,44 @@ fn compress(state: &mut [u64; 8], words: &[u64; 16], count: u64, is_last: bool) 
     if is_last {
         v[14] = !v[14];
     }
-    for round in 0..ROUNDS {
-        let order = &ORDER[round % ORDER.len()];
-        let mut mix = |a: usize, b: usize, c: usize, d: usize, n: usize| {
-            v[a] = v[a].wrapping_add(v[b]).wrapping_add(words[order[n]]);
-            v[d] = (v[d] ^ v[a]).rotate_right(32);
-            v[c] = v[c].wrapping_add(v[d]);
-            v[b] = (v[b] ^ v[c]).rotate_right(24);
-            v[a] = v[a].wrapping_add(v[b]).wrapping_add(words[order[n + 1]]);
-            v[d] = (v[d] ^ v[a]).rotate_right(16);
-            v[c] = v[c].wrapping_add(v[d]);
-            v[b] = (v[b] ^ v[c]).rotate_right(63);
-        };
-        mix(0, 4, 8, 12, 0);
-        mix(1, 5, 9, 13, 2);
-        mix(2, 6, 10, 14, 4);
-        mix(3, 7, 11, 15, 6);
-        mix(0, 5, 10, 15, 8);
-        mix(1, 6, 11, 12, 10);
-        mix(2, 7, 8, 13, 12);
-        mix(3, 4, 9, 14, 14);
-    }
+    round::<0>(&mut v, words);
+    round::<1>(&mut v, words);
+    round::<2>(&mut v, words);
+    round::<3>(&mut v, words);
+    round::<4>(&mut v, words);
+    round::<5>(&mut v, words);
+    round::<6>(&mut v, words);
+    round::<7>(&mut v, words);
+    round::<8>(&mut v, words);
+    round::<9>(&mut v, words);
+    round::<0>(&mut v, words);
+    round::<1>(&mut v, words);
     for (n, word) in state.iter_mut().enumerate() {
         *word ^= v[n] ^ v[n + 8];
     }
+}
+
+/// One of twelve rounds, the order of its words known when this is compiled.
+#[inline(always)]
+fn round<const R: usize>(v: &mut [u64; 16], words: &[u64; 16]) {
+    let mut mix = |a: usize, b: usize, c: usize, d: usize, n: usize| {
+        v[a] = v[a].wrapping_add(v[b]).wrapping_add(words[ORDER[R][n]]);
+        v[d] = (v[d] ^ v[a]).rotate_right(32);
+        v[c] = v[c].wrapping_add(v[d]);
+        v[b] = (v[b] ^ v[c]).rotate_right(24);
+        v[a] = v[a].wrapping_add(v[b]).wrapping_add(words[ORDER[R][n + 1]]);
+        v[d] = (v[d] ^ v[a]).rotate_right(16);
+        v[c] = v[c].wrapping_add(v[d]);
+        v[b] = (v[b] ^ v[c]).rotate_right(63);
+    };
+    mix(0, 4, 8, 12, 0);
+    mix(1, 5, 9, 13, 2);
+    mix(2, 6, 10, 14, 4);
+    mix(3, 7, 11, 15, 6);
+    mix(0, 5, 10, 15, 8);
+    mix(1, 6, 11, 12, 10);
+    mix(2, 7, 8, 13, 12);
+    mix(3, 4, 9, 14, 14);
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod rows;
 pub mod schema;
 pub mod sheet;
 pub mod sieve;
+pub mod terms;
 pub mod text;
 pub mod tree;
 pub mod values;

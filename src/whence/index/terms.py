@@ -5,7 +5,7 @@ that is named may. Blocks are named by their number, modulo 2^16 for values.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
@@ -29,6 +29,7 @@ from whence.filter.needs import (
     Words,
     words_in,
 )
+from whence.index.lines import NATIVE
 
 Numbers = Any
 """A numpy array of one dimension."""
@@ -89,11 +90,10 @@ class TermsBuilder:
     def add(self, batch: pa.RecordBatch) -> None:
         """One more block: a batch of `columns.SCHEMA`, or of as many of its columns as are listed."""
         block = len(self._words)
-        found = np.fromiter(self._keys_in(batch), np.uint64)
+        found = np.concatenate([self._keys_of(name, batch.column(name)) for name in VALUES])
         self._keys.append(np.unique(found) | np.uint64(block % (1 << _BLOCK_BITS)))
-        words = set().union(*(words_in(_bytes_of(batch.column(name))) for name in TEXTS))
-        for name in AROUND:
-            words |= {_APART + word for word in words_in(_bytes_of(pc.unique(batch.column(name)))) if word}
+        words = _words_of([batch.column(name) for name in TEXTS])
+        words |= {_APART + word for word in _words_of([pc.unique(batch.column(name)) for name in AROUND]) if word}
         words.discard(b"")
         long = [word for word in words if len(word) > _LONG]
         if long:
@@ -102,16 +102,18 @@ class TermsBuilder:
         self._words.append(pa.array(list(words), pa.large_binary()))
         self._ranges.append([edge for name in RANGES for edge in _edges(batch.column(name))])
 
-    def _keys_in(self, batch: pa.RecordBatch) -> Iterable[int]:
-        memo = self._memo if len(self._memo) < 1 << 16 else {}
-        self._memo = memo
-        for name in VALUES:
-            for value in pc.unique(batch.column(name)).to_pylist():
-                if value is not None:
-                    key = memo.get((name, value))
-                    if key is None:
-                        key = memo[(name, value)] = key_of(name, str(value))
-                    yield key
+    def _keys_of(self, name: str, column: pa.Array) -> Numbers:
+        values = pc.unique(column).drop_null()
+        if NATIVE is not None and values.type == pa.string():
+            return np.frombuffer(NATIVE.keys(name, *_buffers_of(values)), np.uint64)
+        memo = self._memo = self._memo if len(self._memo) < 1 << 16 else {}
+        found = []
+        for value in values.to_pylist():
+            key = memo.get((name, value))
+            if key is None:
+                key = memo[(name, value)] = key_of(name, str(value))
+            found.append(key)
+        return np.array(found, np.uint64)
 
     def finish(self) -> dict[str, Any]:
         """Everything as arrays, by the names that `Terms` takes."""
@@ -254,6 +256,23 @@ def _searchable(text: Any) -> tuple[Any, int]:
         return text, 0
     whole = text.obj
     return whole, np.frombuffer(text, np.uint8).ctypes.data - np.frombuffer(whole, np.uint8).ctypes.data
+
+
+def _words_of(columns: Sequence[pa.Array]) -> set[bytes]:
+    """The words of columns of text."""
+    if NATIVE is None:
+        return set().union(*(words_in(_bytes_of(column)) for column in columns))
+    words, rest = NATIVE.words([_buffers_of(column) for column in columns])
+    return set(words.split(b" ")) | words_in(rest)
+
+
+def _buffers_of(column: pa.Array) -> tuple[bytes, bytes]:
+    """A column of text as Arrow has it: where each text ends, before those where the first begins; and the texts."""
+    _, ends, data = column.buffers()
+    if not len(column):
+        return b"", b""
+    found = ends[4 * column.offset : 4 * (column.offset + len(column) + 1)].to_pybytes()
+    return found, data[: int.from_bytes(found[-4:], "little")].to_pybytes() if data else b""
 
 
 def _bytes_of(column: pa.Array) -> bytes:

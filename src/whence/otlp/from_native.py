@@ -38,8 +38,8 @@ def _lines_of(message: Message) -> Iterator[str]:
 _NOUNS: Final = {signal: NOUNS[field_of(levels.scope, levels.record).json] for signal, levels in LEVELS.items()}
 
 if CORE.module is not None:
-    _codec: Final = CORE.module.Codec(schema_text())
-    _Refused: Final = CORE.module.Refused
+    CODEC: Final = CORE.module.Codec(schema_text())
+    REFUSED: Final = CORE.module.Refused
 
 
 # Each function is the pure one of its name: the same answer, the same DataError.
@@ -48,34 +48,34 @@ if CORE.module is not None:
 def lines_of_protobuf(signal: Signal, data: bytes, limits: Limits = DEFAULT) -> Lines:
     """As `from_protobuf.lines_of_protobuf`."""
     try:
-        made = _codec.lines_of_protobuf(signal, data, limits.line_bytes, limits.records_per_line, limits.depth)
-    except _Refused:
+        made = CODEC.lines_of_protobuf(signal, data, limits.line_bytes, limits.records_per_line, limits.depth)
+    except REFUSED:
         return from_protobuf.lines_of_protobuf(signal, data, limits)
-    return _lines(signal, *made)
+    return lines_made(signal, *made)
 
 
 def lines_of_json(signal: Signal, data: bytes, limits: Limits = DEFAULT) -> Lines:
     """As `from_json.lines_of_json`."""
     try:
-        made = _codec.lines_of_json(signal, data, limits.line_bytes, limits.records_per_line, limits.depth)
-    except _Refused:
+        made = CODEC.lines_of_json(signal, data, limits.line_bytes, limits.records_per_line, limits.depth)
+    except REFUSED:
         return from_json.lines_of_json(signal, data, limits)
-    return _lines(signal, *made)
+    return lines_made(signal, *made)
 
 
 def tree_of_protobuf(signal: Signal, data: bytes) -> Tree:
     """As `from_protobuf.tree_of_protobuf`."""
     try:
-        return _tree(_codec.text_of_protobuf(signal, data))
-    except _Refused:
+        return _tree(CODEC.text_of_protobuf(signal, data))
+    except REFUSED:
         return from_protobuf.tree_of_protobuf(signal, data)
 
 
 def tree_of_json(signal: Signal, data: bytes) -> Tree:
     """As `from_json.tree_of_json`."""
     try:
-        return _tree(_codec.text_of_json(signal, data))
-    except _Refused:
+        return _tree(CODEC.text_of_json(signal, data))
+    except REFUSED:
         return from_json.tree_of_json(signal, data)
 
 
@@ -83,17 +83,17 @@ def lines_of_tree(signal: Signal, tree: Tree, limits: Limits = DEFAULT) -> Lines
     """As `from_tree.lines_of_tree`."""
     try:
         text = orjson.dumps(tree, option=PLAIN)
-        made = _codec.lines_of_text(signal, text, limits.line_bytes, limits.records_per_line, limits.depth)
-    except (_Refused, orjson.JSONEncodeError):
+        made = CODEC.lines_of_text(signal, text, limits.line_bytes, limits.records_per_line, limits.depth)
+    except (REFUSED, orjson.JSONEncodeError):
         return from_tree.lines_of_tree(signal, tree, limits)
-    return _lines(signal, *made)
+    return lines_made(signal, *made)
 
 
 def protobuf_of_tree(signal: Signal, tree: Tree) -> bytes:
     """As `to_protobuf.protobuf_of_tree`."""
     try:
-        made: bytes = _codec.protobuf_of_text(signal, orjson.dumps(tree, option=PLAIN))
-    except (_Refused, orjson.JSONEncodeError):
+        made: bytes = CODEC.protobuf_of_text(signal, orjson.dumps(tree, option=PLAIN))
+    except (REFUSED, orjson.JSONEncodeError):
         return to_protobuf.protobuf_of_tree(signal, tree)
     return made
 
@@ -101,8 +101,8 @@ def protobuf_of_tree(signal: Signal, tree: Tree) -> bytes:
 def protobuf_of_json(signal: Signal, data: bytes) -> bytes:
     """As `from_json.protobuf_of_json`."""
     try:
-        made: bytes = _codec.protobuf_of_json(signal, data)
-    except _Refused:
+        made: bytes = CODEC.protobuf_of_json(signal, data)
+    except REFUSED:
         return from_json.protobuf_of_json(signal, data)
     return made
 
@@ -111,8 +111,8 @@ def protobuf_of_lines(signal: Signal, lines: Iterable[bytes]) -> bytes:
     """As `to_protobuf.protobuf_of_lines`."""
     given = list(lines)
     try:
-        made: bytes = _codec.protobuf_of_lines(signal, given)
-    except _Refused:
+        made: bytes = CODEC.protobuf_of_lines(signal, given)
+    except REFUSED:
         return to_protobuf.protobuf_of_lines(signal, given)
     return made
 
@@ -120,8 +120,8 @@ def protobuf_of_lines(signal: Signal, lines: Iterable[bytes]) -> bytes:
 def count_of_protobuf(signal: Signal, data: bytes) -> int:
     """As `from_protobuf.count_of_protobuf`."""
     try:
-        count: int = _codec.count_of_protobuf(signal, data)
-    except _Refused:
+        count: int = CODEC.count_of_protobuf(signal, data)
+    except REFUSED:
         return from_protobuf.count_of_protobuf(signal, data)
     return count
 
@@ -129,8 +129,8 @@ def count_of_protobuf(signal: Signal, data: bytes) -> int:
 def count_of_json(signal: Signal, data: bytes) -> int:
     """As `from_json.count_of_json`."""
     try:
-        count: int = _codec.count_of_json(signal, data)
-    except _Refused:
+        count: int = CODEC.count_of_json(signal, data)
+    except REFUSED:
         return from_json.count_of_json(signal, data)
     return count
 
@@ -140,7 +140,8 @@ def _tree(text: bytes) -> Tree:
     return tree
 
 
-def _lines(signal: Signal, lines: list[tuple[bytes, int, int, int]], rejected: list[tuple[str, int]]) -> Lines:
+def lines_made(signal: Signal, lines: list[tuple[bytes, int, int, int]], rejected: list[tuple[str, int]]) -> Lines:
+    """Lines as the native core gives them, with why records were rejected in words."""
     return lines_with(
         _NOUNS[signal], [Line(*line) for line in lines], {getattr(reasons, name): count for name, count in rejected}
     )
