@@ -65,13 +65,13 @@ def _idle(count: int, seconds: float) -> Idle:
         waiting = selectors.DefaultSelector()
         _listen(waiting, port, 1)
         before, began = _resident(serving.pid or 0), time.monotonic()
-        _listen(waiting, port, count)
+        _listen(waiting, port, count - 1)
         connected = time.monotonic() - began
         _drain(waiting, seconds / 2)
         busy, began = cpu_of(serving.pid or 0), time.monotonic()
         _drain(waiting, seconds)
         cores = (cpu_of(serving.pid or 0) - busy) / (time.monotonic() - began)
-        kib = (_resident(serving.pid or 0) - before) / 1024 / count
+        kib = (_resident(serving.pid or 0) - before) / 1024 / (count - 1)
         told.send(None)
         told.recv()
         for key in [*waiting.get_map().values()]:
