@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from whence.archive.writer import ArchiveWriter, WriterOptions
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 
 Numbers = Any
 """A numpy array of one dimension, an item an event."""

@@ -25,7 +25,7 @@ import orjson
 from benchmarks.generate import START, generate
 from whence.archive.writer import ArchiveWriter
 from whence.index.engine import Engine
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 from whence.serve.jaeger.proto import STORAGE
 
 LARGE: Final = f"{0x10008:032x}"

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from whence.archive.writer import ArchiveWriter, WriterOptions
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 from whence.serve.run import Serving
 from whence.serve.settings import ServeSettings
 

@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 
 from benchmarks.serve_live import LINE, begin, cpu_of, most_files, serve
 from whence.archive.writer import ArchiveWriter
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 
 _HEARD: Final = bytearray(1 << 16)
 _WAIT: Final = 600.0

@@ -10,7 +10,7 @@ import orjson
 from whence.archive.writer import ArchiveWriter
 from whence.event import names
 from whence.event.kinds import Severity
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 from whence.otlp.value import any_value
 
 START = 1_767_225_600_000_000_000

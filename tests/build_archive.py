@@ -10,7 +10,7 @@ import orjson
 import zstandard
 
 from whence.archive.writer import ArchiveWriter, WriterOptions
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 
 TORTURE = os.environ.get("WHENCE_TORTURE") == "1"
 DEFAULT = WriterOptions()

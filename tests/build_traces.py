@@ -8,7 +8,7 @@ import orjson
 
 from build import START, Built, attributes_of
 from whence.archive.writer import ArchiveWriter
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 
 SECOND = 1_000_000_000
 KINDS = {"": 0, "internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}

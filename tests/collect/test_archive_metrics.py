@@ -5,7 +5,7 @@ from pathlib import Path
 from whence.archive.writer import ArchiveWriter
 from whence.collect.archive_metrics import archive_health, watch_archive
 from whence.collect.telemetry import METRICS, Telemetry
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 
 
 def test_an_archives_metrics_are_its_writers_status(tmp_path: Path) -> None:

@@ -30,9 +30,10 @@ from build_otlp import (
 )
 from whence.event import names
 from whence.otlp.decode import Place, decode
-from whence.otlp.encode import Encoded, Line, encode_logs, encode_spans
+from whence.otlp.encode import encode_logs, encode_spans
 from whence.otlp.faithful_record import faithful_log, faithful_span
 from whence.otlp.limits import Limits
+from whence.otlp.page import Encoded, Line
 from whence.otlp.record_text import log_text, span_text
 from whence.record.otel import ReadableLogRecord, SeverityNumber
 

@@ -20,7 +20,7 @@ from whence.archive.segment import Batch, OpenSegment, create_segment
 from whence.archive.tally import Tally
 from whence.archive.terms import Durability, State, WriterOptions, earliest, explain, rotation_due, sync_in
 from whence.errors import StorageError
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 
 Key = tuple[str, Signal]
 

@@ -35,7 +35,7 @@ from whence.archive.tally import Tally
 from whence.archive.terms import explain
 from whence.archive.tombstone import finish_removals
 from whence.errors import DataError, NotFoundError
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 
 DEFAULT_OVER: Final = 1 << 20
 

@@ -32,7 +32,7 @@ from whence.archive.tombstone import (
 from whence.errors import DataError, NotFoundError
 from whence.event import names as attributes
 from whence.event.kinds import Kind, Severity
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 from whence.otlp.value import any_value
 
 _NAMED: Final = 1_000

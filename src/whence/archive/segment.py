@@ -18,7 +18,7 @@ from whence.archive import names
 from whence.archive.folder import open_group, open_root, sync_file, write_all
 from whence.archive.names import Signal, Stem
 from whence.archive.tally import Tally
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 
 _CREATE = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -6,7 +6,7 @@ The law: pure.
 import hashlib
 from collections.abc import Sequence
 
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 
 
 class Tally:

@@ -19,7 +19,7 @@ from whence.archive.journal import Journal
 from whence.archive.names import Signal
 from whence.archive.terms import CloseReport, Durability, WriterOptions, WriterStatus
 from whence.errors import StorageError
-from whence.otlp.encode import Line
+from whence.otlp.page import Line
 
 __all__ = ["ArchiveWriter", "CloseReport", "Durability", "WriterOptions", "WriterStatus"]
 

@@ -20,10 +20,10 @@ from whence.errors import DataError, StorageError
 from whence.event import names
 from whence.event.model import Event
 from whence.otlp.decode import Place, decode, events_of, signal_of
-from whence.otlp.encode import Line
 from whence.otlp.foreign import Foreign, otlp_of
 from whence.otlp.from_eliot import from_eliot, is_eliot
 from whence.otlp.from_structlog import from_structlog, is_structlog
+from whence.otlp.page import Line
 
 GROUP: Final = "imported"
 """The archive's folder for what was imported. Which run an event is of is said by the event, never by the folder."""

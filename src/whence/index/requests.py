@@ -12,8 +12,8 @@ import pyarrow as pa
 from whence.index.lines import NATIVE, Made, Placed, Tell, batches_of, merged
 from whence.otlp import from_native, wire
 from whence.otlp.decode import Place
-from whence.otlp.encode import Line
 from whence.otlp.limits import DEFAULT, Limits
+from whence.otlp.page import Line
 from whence.otlp.wire import Encoding, Lines, Signal
 
 

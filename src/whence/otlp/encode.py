@@ -10,10 +10,8 @@ from typing import Final
 from whence.native import CORE
 from whence.otlp import from_objects, from_objects_native
 from whence.otlp.limits import DEFAULT, Limits
-from whence.otlp.page import Encoded, Line
+from whence.otlp.page import Encoded
 from whence.otlp.shapes import LogLike, SpanLike
-
-__all__ = ["Encoded", "Line", "encode_logs", "encode_spans"]
 
 # Which core stands behind the front is chosen here and nowhere else.
 _NATIVE: Final = CORE.module is not None

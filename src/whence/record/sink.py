@@ -18,9 +18,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from whence.archive.writer import ArchiveWriter, CloseReport, WriterOptions
 from whence.errors import StorageError
 from whence.event import names
-from whence.otlp.encode import Encoded, encode_logs, encode_spans
+from whence.otlp.encode import encode_logs, encode_spans
 from whence.otlp.limits import Limits
 from whence.otlp.metrics import encode_metrics
+from whence.otlp.page import Encoded
 from whence.record.interrupts import held
 from whence.record.otel import ReadableLogRecord, ReadWriteLogRecord
 
