@@ -188,7 +188,8 @@ class _Sse:
 
 class _WebSocket:
     def __init__(self, port: int, query: str) -> None:
-        self._socket = connect(f"ws://127.0.0.1:{port}/api/stream?{query}")
+        # A client whose own queue is full no longer hears that the server agrees to close, and waits for that in vain.
+        self._socket = connect(f"ws://127.0.0.1:{port}/api/stream?{query}", max_queue=None)
         self._socket.recv(timeout=_WAIT)
 
     def next(self) -> str:

@@ -203,7 +203,7 @@ fn name(reason: Reason) -> &'static str {
 mod _native {
     /// Raised whenever what Python calls here changes; `whence.native` takes no other.
     #[pymodule_export]
-    const EDITION: u32 = 3;
+    const EDITION: u32 = 4;
     #[pymodule_export]
     use super::columns::Columns;
     #[pymodule_export]

@@ -7,7 +7,7 @@ import os
 from types import ModuleType
 from typing import Final, NamedTuple
 
-EDITION: Final = 3
+EDITION: Final = 4
 """Of what is called in the native core, as `native/src/lib.rs` says it too: one that was built before is not taken."""
 
 

@@ -13,7 +13,7 @@ from whence.cli.output import note
 from whence.collect.processes import allow_files
 from whence.collect.signals import attended
 from whence.serve.read import read_settings
-from whence.serve.run import Serving, described
+from whence.serve.run import Serving, described, seek_garbage_less
 from whence.serve.settings import ServeSettings
 
 _DIRECTORY = "The archive's directory; it may still be to come. By default ./whence-archive."
@@ -77,6 +77,7 @@ def until_stopped(settings: ServeSettings) -> int:
         allow_files()
         serving = Serving(settings)
         serving.start()
+        seek_garbage_less()
         note(described(serving))
         heard.get()
         return 0 if serving.stop() else 3

@@ -15,6 +15,7 @@ from whence.collect.config.sources import Sources
 from whence.collect.run import Options
 from whence.collect.run import collect as run_collector
 from whence.serve.read import TOKEN
+from whence.serve.run import seek_garbage_less
 
 _DIRECTORY: Final = "The archive's directory; made when the first event comes. By default ./whence-archive."
 _STATE: Final = Path("whence-state")
@@ -55,7 +56,12 @@ def up(
     config = configuration(str(archive), served, otlp_grpc, otlp_http)
     said = f"send OTLP to http://{_shown(otlp_http)} (gRPC: {_shown(otlp_grpc)}), look at http://{_shown(where)}/docs"
     source = f"yaml:{orjson.dumps(config).decode()}"
-    options = Options(Sources((source,), tuple(set_ or ())), _STATE.absolute(), on_ready=lambda: note(said))
+
+    def ready() -> None:
+        seek_garbage_less()
+        note(said)
+
+    options = Options(Sources((source,), tuple(set_ or ())), _STATE.absolute(), on_ready=ready)
     try:
         return run_collector(options)
     except BadConfig as bad:
