@@ -6,13 +6,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use pyo3::exceptions::{PyException, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyType};
 use whence_core::page::{Page, Part};
 use whence_core::sheet::{Ends, Limits};
 
-use crate::objects::{Exact, Odd};
+use crate::objects::{Exact, Odd, named};
 use crate::records::{Known, Records};
 use crate::{Line, lines_of, with_spare};
 
@@ -116,8 +115,8 @@ impl<'py> Batch<'_, 'py> {
                 time
             }
         };
-        let resource = part(&mut self.resources, item.getattr(intern!(py, "resource"))?, &self.encoder.resource)?;
-        let scope = part(&mut self.scopes, item.getattr(intern!(py, "instrumentation_scope"))?, &self.encoder.scope)?;
+        let resource = part(&mut self.resources, item.getattr(named!(py, "resource"))?, &self.encoder.resource)?;
+        let scope = part(&mut self.scopes, item.getattr(named!(py, "instrumentation_scope"))?, &self.encoder.scope)?;
         self.page.add(&resource, &scope, &self.out, time);
         Ok(())
     }

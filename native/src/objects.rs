@@ -8,6 +8,15 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use whence_core::text::{put_base64, put_double, put_signed_digits, put_string};
 
+/// A name to ask an object for. It is made anew each time: what is kept for later is made once, by a thread that lets go of the
+/// interpreter meanwhile, and where the program forks at that moment the child would wait for that thread for ever.
+macro_rules! named {
+    ($py:expr, $text:literal) => {
+        &pyo3::types::PyString::new($py, $text)
+    };
+}
+pub(crate) use named;
+
 /// Why a record is not written here.
 pub enum Odd {
     /// It is none of the usual ones, or asking it raised an error.

@@ -2,13 +2,13 @@
 //!
 //! The law: the text that the Python core's `record_text` writes, or none.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 use whence_core::text::{put_digits, put_hex, put_number};
 
 use crate::objects::{
-    Exact, Odd, get, is_a, put_pairs, put_text, put_text_of, put_value, raised, small, truth, whole, whole_or_none,
+    Exact, Odd, get, is_a, named, put_pairs, put_text, put_text_of, put_value, raised, small, truth, whole,
+    whole_or_none,
 };
 
 /// What of OpenTelemetry and Python is known by its type: how such an object answers is known too.
@@ -56,32 +56,32 @@ impl<'a, 'py> Records<'a, 'py> {
     /// A LogRecord; answers its time.
     pub fn put_log(&mut self, out: &mut Vec<u8>, item: &Bound<'py, PyAny>) -> Exact<u64> {
         let py = self.py;
-        let record = &get(item, intern!(py, "log_record"))?;
-        let observed = whole_or_none(&get(record, intern!(py, "observed_timestamp"))?)?;
+        let record = &get(item, named!(py, "log_record"))?;
+        let observed = whole_or_none(&get(record, named!(py, "observed_timestamp"))?)?;
         out.extend_from_slice(b"{\"observedTimeUnixNano\":");
         put_digits(out, observed);
-        let time = whole_or_none(&get(record, intern!(py, "timestamp"))?)?;
+        let time = whole_or_none(&get(record, named!(py, "timestamp"))?)?;
         if time > 0 {
             out.extend_from_slice(b",\"timeUnixNano\":");
             put_digits(out, time);
         }
-        let severity = get(record, intern!(py, "severity_number"))?;
+        let severity = get(record, named!(py, "severity_number"))?;
         if !severity.is_none() {
             out.extend_from_slice(b",\"severityNumber\":");
             put_number(out, self.choice(&severity)?);
         }
-        put_text_of(out, b",\"severityText\":", &get(record, intern!(py, "severity_text"))?)?;
-        put_text_of(out, b",\"eventName\":", &get(record, intern!(py, "event_name"))?)?;
-        let body = get(record, intern!(py, "body"))?;
+        put_text_of(out, b",\"severityText\":", &get(record, named!(py, "severity_text"))?)?;
+        put_text_of(out, b",\"eventName\":", &get(record, named!(py, "event_name"))?)?;
+        let body = get(record, named!(py, "body"))?;
         if !body.is_none() {
             out.extend_from_slice(b",\"body\":");
             put_value(out, &body, self.depth)?;
         }
-        if let Some(attributes) = self.attributes(&get(record, intern!(py, "attributes"))?)? {
+        if let Some(attributes) = self.attributes(&get(record, named!(py, "attributes"))?)? {
             self.put_attributes(out, &attributes)?;
         }
-        put_count(out, b",\"droppedAttributesCount\":", &get(item, intern!(py, "dropped_attributes"))?)?;
-        let flags = get(record, intern!(py, "trace_flags"))?;
+        put_count(out, b",\"droppedAttributesCount\":", &get(item, named!(py, "dropped_attributes"))?)?;
+        let flags = get(record, named!(py, "trace_flags"))?;
         if !flags.is_none() {
             let flags = self.flags(&flags)?;
             if flags > 0 {
@@ -89,7 +89,7 @@ impl<'a, 'py> Records<'a, 'py> {
                 put_number(out, flags & W3C);
             }
         }
-        let trace = get(record, intern!(py, "trace_id"))?;
+        let trace = get(record, named!(py, "trace_id"))?;
         if !trace.is_none() {
             let trace = self.trace(trace)?;
             if trace != [0; 16] {
@@ -97,7 +97,7 @@ impl<'a, 'py> Records<'a, 'py> {
                 put_hex(out, &trace);
             }
         }
-        let span = whole_or_none(&get(record, intern!(py, "span_id"))?)?;
+        let span = whole_or_none(&get(record, named!(py, "span_id"))?)?;
         if span > 0 {
             out.extend_from_slice(b",\"spanId\":");
             put_hex(out, &span.to_be_bytes());
@@ -109,33 +109,33 @@ impl<'a, 'py> Records<'a, 'py> {
     /// A Span, its span events that only project a log event left out; answers its time.
     pub fn put_span(&mut self, out: &mut Vec<u8>, span: &Bound<'py, PyAny>) -> Exact<u64> {
         let py = self.py;
-        let context = &get(span, intern!(py, "context"))?;
-        let parent = Some(get(span, intern!(py, "parent"))?).filter(|parent| !parent.is_none());
+        let context = &get(span, named!(py, "context"))?;
+        let parent = Some(get(span, named!(py, "parent"))?).filter(|parent| !parent.is_none());
         self.put_ids(out, context, parent.as_ref())?;
         out.extend_from_slice(b",\"name\":");
-        put_text(out, &get(span, intern!(py, "name"))?)?;
+        put_text(out, &get(span, named!(py, "name"))?)?;
         out.extend_from_slice(b",\"kind\":");
-        let kind = get(span, intern!(py, "kind"))?;
+        let kind = get(span, named!(py, "kind"))?;
         put_number(out, self.choice(&kind)?.checked_add(1).ok_or(Odd::Unusual)?);
         out.extend_from_slice(b",\"startTimeUnixNano\":");
-        let start = whole_or_none(&get(span, intern!(py, "start_time"))?)?;
+        let start = whole_or_none(&get(span, named!(py, "start_time"))?)?;
         put_digits(out, start);
         out.extend_from_slice(b",\"endTimeUnixNano\":");
-        put_digits(out, whole_or_none(&get(span, intern!(py, "end_time"))?)?);
+        put_digits(out, whole_or_none(&get(span, named!(py, "end_time"))?)?);
         if let Some(parent) = parent {
             out.extend_from_slice(b",\"parentSpanId\":");
-            put_hex(out, &whole(&get(&parent, intern!(py, "span_id"))?)?.to_be_bytes());
+            put_hex(out, &whole(&get(&parent, named!(py, "span_id"))?)?.to_be_bytes());
         }
         self.put_state(out, context)?;
-        if let Some(attributes) = self.attributes(&get(span, intern!(py, "attributes"))?)? {
+        if let Some(attributes) = self.attributes(&get(span, named!(py, "attributes"))?)? {
             self.put_attributes(out, &attributes)?;
         }
-        put_count(out, b",\"droppedAttributesCount\":", &get(span, intern!(py, "dropped_attributes"))?)?;
-        self.put_events(out, &get(span, intern!(py, "events"))?)?;
-        put_count(out, b",\"droppedEventsCount\":", &get(span, intern!(py, "dropped_events"))?)?;
-        self.put_links(out, &get(span, intern!(py, "links"))?)?;
-        put_count(out, b",\"droppedLinksCount\":", &get(span, intern!(py, "dropped_links"))?)?;
-        self.put_status(out, &get(span, intern!(py, "status"))?)?;
+        put_count(out, b",\"droppedAttributesCount\":", &get(span, named!(py, "dropped_attributes"))?)?;
+        self.put_events(out, &get(span, named!(py, "events"))?)?;
+        put_count(out, b",\"droppedEventsCount\":", &get(span, named!(py, "dropped_events"))?)?;
+        self.put_links(out, &get(span, named!(py, "links"))?)?;
+        put_count(out, b",\"droppedLinksCount\":", &get(span, named!(py, "dropped_links"))?)?;
+        self.put_status(out, &get(span, named!(py, "status"))?)?;
         out.push(b'}');
         Ok(start)
     }
@@ -144,7 +144,7 @@ impl<'a, 'py> Records<'a, 'py> {
         let py = self.py;
         let mut any = false;
         for event in items(events)? {
-            let attributes = get(&event, intern!(py, "attributes"))?;
+            let attributes = get(&event, named!(py, "attributes"))?;
             if is_a(&attributes, &self.known.proxy) {
                 return Err(Odd::Unusual); // what it has and what it gives may be two things
             }
@@ -156,9 +156,9 @@ impl<'a, 'py> Records<'a, 'py> {
             }
             out.extend_from_slice(if any { b",{\"timeUnixNano\":" } else { b",\"events\":[{\"timeUnixNano\":" });
             any = true;
-            put_digits(out, whole_or_none(&get(&event, intern!(py, "timestamp"))?)?);
+            put_digits(out, whole_or_none(&get(&event, named!(py, "timestamp"))?)?);
             out.extend_from_slice(b",\"name\":");
-            put_text(out, &get(&event, intern!(py, "name"))?)?;
+            put_text(out, &get(&event, named!(py, "name"))?)?;
             self.put_described(out, attributes.as_ref(), &event)?;
         }
         if any {
@@ -172,10 +172,10 @@ impl<'a, 'py> Records<'a, 'py> {
         for link in items(links)? {
             out.extend_from_slice(if any { b"," } else { b",\"links\":[" });
             any = true;
-            let context = get(&link, intern!(self.py, "context"))?;
+            let context = get(&link, named!(self.py, "context"))?;
             self.put_ids(out, &context, Some(&context))?;
             self.put_state(out, &context)?;
-            let attributes = self.attributes(&get(&link, intern!(self.py, "attributes"))?)?;
+            let attributes = self.attributes(&get(&link, named!(self.py, "attributes"))?)?;
             self.put_described(out, attributes.as_ref(), &link)?;
         }
         if any {
@@ -191,20 +191,20 @@ impl<'a, 'py> Records<'a, 'py> {
         if let Some(attributes) = attributes {
             self.put_attributes(out, attributes)?;
         }
-        put_count(out, b",\"droppedAttributesCount\":", &get(item, intern!(self.py, "dropped_attributes"))?)?;
+        put_count(out, b",\"droppedAttributesCount\":", &get(item, named!(self.py, "dropped_attributes"))?)?;
         out.push(b'}');
         Ok(())
     }
 
     fn put_status(&mut self, out: &mut Vec<u8>, status: &Bound<'py, PyAny>) -> Exact<()> {
         let py = self.py;
-        let code = get(status, intern!(py, "status_code"))?;
+        let code = get(status, named!(py, "status_code"))?;
         let code = self.choice(&code)?;
         let start = out.len();
         out.extend_from_slice(b",\"status\":{\"code\":");
         put_number(out, code);
         let described = out.len();
-        put_text_of(out, b",\"message\":", &get(status, intern!(py, "description"))?)?;
+        put_text_of(out, b",\"message\":", &get(status, named!(py, "description"))?)?;
         if code == 0 && out.len() == described {
             out.truncate(start);
         } else {
@@ -219,12 +219,12 @@ impl<'a, 'py> Records<'a, 'py> {
     ) -> Exact<()> {
         let py = self.py;
         out.extend_from_slice(b"{\"traceId\":");
-        put_hex(out, &self.trace(get(context, intern!(py, "trace_id"))?)?);
+        put_hex(out, &self.trace(get(context, named!(py, "trace_id"))?)?);
         out.extend_from_slice(b",\"spanId\":");
-        put_hex(out, &whole(&get(context, intern!(py, "span_id"))?)?.to_be_bytes());
-        let mut flags = self.flags(&get(context, intern!(py, "trace_flags"))?)? & W3C | IS_KNOWN;
+        put_hex(out, &whole(&get(context, named!(py, "span_id"))?)?.to_be_bytes());
+        let mut flags = self.flags(&get(context, named!(py, "trace_flags"))?)? & W3C | IS_KNOWN;
         if let Some(parent) = parent
-            && truth(&get(parent, intern!(py, "is_remote"))?)?
+            && truth(&get(parent, named!(py, "is_remote"))?)?
         {
             flags |= IS_REMOTE;
         }
@@ -235,7 +235,7 @@ impl<'a, 'py> Records<'a, 'py> {
 
     fn put_state(&mut self, out: &mut Vec<u8>, context: &Bound<'py, PyAny>) -> Exact<()> {
         let py = self.py;
-        let state = get(context, intern!(py, "trace_state"))?;
+        let state = get(context, named!(py, "trace_state"))?;
         if state.is_none() {
             return Ok(());
         }
@@ -246,7 +246,7 @@ impl<'a, 'py> Records<'a, 'py> {
             Some((_, header)) => header.clone(),
             None => {
                 let given = state.is_truthy().map_err(|fault| raised(py, fault))?;
-                let header = given.then(|| state.call_method0(intern!(py, "to_header"))).transpose();
+                let header = given.then(|| state.call_method0(named!(py, "to_header"))).transpose();
                 let header = header.map_err(|fault| raised(py, fault))?;
                 if self.states.len() < KEPT {
                     self.states.push((state, header.clone()));
@@ -277,15 +277,15 @@ impl<'a, 'py> Records<'a, 'py> {
             return Ok(None);
         } else if is_a(attributes, &self.known.attributes) {
             // what its `copy` copies, as long as it is called so
-            match attributes.getattr_opt(intern!(py, "_dict")).map_err(fault)? {
+            match attributes.getattr_opt(named!(py, "_dict")).map_err(fault)? {
                 Some(inside) => inside,
-                None => attributes.call_method0(intern!(py, "copy")).map_err(fault)?,
+                None => attributes.call_method0(named!(py, "copy")).map_err(fault)?,
             }
         } else if is_a(attributes, &self.known.proxy) {
             if !attributes.is_truthy().map_err(fault)? {
                 return Ok(None);
             }
-            let copied = attributes.call_method0(intern!(py, "copy")).map_err(fault)?;
+            let copied = attributes.call_method0(named!(py, "copy")).map_err(fault)?;
             return copied.cast_into_exact().map(Some).map_err(|_| Odd::Unusual);
         } else {
             attributes.clone()
@@ -299,7 +299,7 @@ impl<'a, 'py> Records<'a, 'py> {
         if let Some((_, number)) = self.choices.iter().find(|(known, _)| known.is(member)) {
             return Ok(*number);
         }
-        let number = small(&get(member, intern!(self.py, "value"))?)?;
+        let number = small(&get(member, named!(self.py, "value"))?)?;
         let lasting = member.is_instance(self.known.choice.bind(self.py)).map_err(|fault| raised(self.py, fault))?;
         if lasting && self.choices.len() < KEPT {
             self.choices.push((member.clone(), number));
