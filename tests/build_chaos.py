@@ -16,8 +16,9 @@ from typing import Literal
 
 import requests
 
-from build_lines import WHENCE, free_port
+from build_lines import WHENCE
 from build_walk import environment, until
+from ports import free_port
 
 Way = Literal["through", "refuse", "hang", "cut", "slow"]
 _RESET = struct.pack("ii", 1, 0)

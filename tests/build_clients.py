@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from build_lines import WHENCE, free_port
+from build_lines import WHENCE
 from build_walk import environment, until
+from ports import free_port
 from whence.archive.reader import Archive
 
 COUNT = 250

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from build_serve import Client, a_server
 from build_shop import Asked, ns
 from build_traces import SECOND
 from build_walk import until
+from ports import free_port
 from whence.serve.jaeger.proto import STORAGE, HealthCheckRequest, HealthCheckResponse
 
 JAEGER = shutil.which("jaeger")
@@ -77,15 +77,6 @@ def a_remote(directory: Path, *, token: str | None = None, **settings: Any) -> I
             remote.channel.close()
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listened at a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 @dataclass
 class Jaeger(Client):
     """A real Jaeger's query API."""
@@ -138,7 +129,7 @@ def a_jaeger(
     """
     assert JAEGER is not None
     directory.mkdir(parents=True, exist_ok=True)
-    http, rpc, otlp = free_ports(3)
+    http, rpc, otlp = free_port(), free_port(), free_port()
     headers = f'\n          headers: {{authorization: "Bearer {token}"}}' if token else ""
     backends = _KEEPING if storage is None else _READING.format(storage=storage, headers=headers)
     written = config or _CONFIG.format(http=http, grpc=rpc, otlp=otlp, backends=backends)

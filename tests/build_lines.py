@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ports import free_port
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Consumer, Health, Host, Plug
 from whence.collect.outcome import Refused
@@ -128,13 +129,6 @@ APPEND = Plug(AppendSettings, Append)
 def doubled(batch: Batch) -> Batch | None:
     """A processor that is nothing but a function."""
     return batch
-
-
-def free_port() -> int:
-    """A port that nobody has right now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class RunningCollector:

@@ -18,10 +18,11 @@ import orjson
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData, ResourceLogs, ScopeLogs
 
-from build_lines import WHENCE, free_port
+from build_lines import WHENCE
 from build_receivers import PROTO, Called, called, lines_in
 from build_requests import records_of
 from build_walk import environment, until
+from ports import free_port
 
 CONFIG = """\
 receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{http}", {more}}}, grpc: {{endpoint: "127.0.0.1:{grpc}"}}}}}}}}

@@ -67,14 +67,6 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, output: 
     raise AssertionError(f"nothing listens on port {port}:\n{output.read_text()}")
 
 
-def free_port() -> int:
-    """A port on 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 def environment_with(more: Mapping[str, object]) -> dict[str, str]:
     """This process's environment without its telemetry settings, and with these."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "WHENCE_"))}

@@ -11,8 +11,9 @@ import urllib3
 
 from build_backend import a_pair
 from build_clients import COUNT, Server, a_process, arrived_complete, records_of, send, whence_collector
-from build_lines import WHENCE, free_port
+from build_lines import WHENCE
 from build_walk import PROGRAMS, environment, until, whence_cli
+from ports import free_port
 from whence.otlp.shown import is_projection
 
 READY = Path(__file__).parents[2] / "collector-config"

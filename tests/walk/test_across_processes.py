@@ -9,7 +9,8 @@ import httpx
 import orjson
 import pytest
 
-from build_programs import WHENCE, events_in, free_port, run_program, running
+from build_programs import WHENCE, events_in, run_program, running
+from ports import free_port
 from whence.archive.reader import Archive
 from whence.event import names
 from whence.event.model import Event

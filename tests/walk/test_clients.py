@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from build_clients import COUNT, Server, a_process, arrived_complete, send, whence_collector
-from build_lines import free_port
 from build_walk import PROGRAMS, environment
+from ports import free_port
 
 JAVASCRIPT = Path(__file__).parent / "clients"
 

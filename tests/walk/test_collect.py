@@ -1,7 +1,6 @@
 """`whence collect` killed in the middle: what it acknowledged is in the archive, once, whoever sent it."""
 
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from opentelemetry.sdk._logs.export import LogRecordExportResult
 
 from build_otlp import a_log
 from build_walk import TORTURE, environment, until
+from ports import free_port
 from whence.archive.reader import Archive
 
 CONFIG = """\
@@ -26,16 +26,10 @@ service: {{pipelines: {{logs: {{receivers: [otlp], exporters: [whence]}}}}}}
 """
 
 
-def _free() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @pytest.mark.parametrize("wanted", [100, 400] if TORTURE else [30])
 def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path, wanted: int) -> None:
     """The official exporters send over both transports, packed and not; SIGKILL comes while they do."""
-    http, grpc = _free(), _free()
+    http, grpc = free_port(), free_port()
     archive = tmp_path / "archive"
     config = tmp_path / "c.yaml"
     config.write_text(CONFIG.format(http=http, grpc=grpc, archive=archive))

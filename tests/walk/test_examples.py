@@ -8,7 +8,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from build_programs import ROOT, WHENCE, causes_of, events_in, free_port, run_program, running
+from build_programs import ROOT, WHENCE, causes_of, events_in, run_program, running
+from ports import free_port
 from whence.event.model import Event
 
 EXAMPLES = ROOT / "examples"

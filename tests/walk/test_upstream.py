@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from build_clients import COUNT, Server, a_process, arrived_complete, records_of, send, whence_collector
-from build_lines import free_port
 from build_walk import PROGRAMS, environment, until, whence_cli
+from ports import free_port
 
 OTELCOL = shutil.which("otelcol-contrib") or shutil.which("otelcol")
 READY = Path(__file__).parents[2] / "collector-config"

@@ -11,8 +11,8 @@ import pytest
 
 from build_clients import COUNT, Server, a_process, send
 from build_files import Pipeline, reading
-from build_lines import free_port
 from build_walk import PROGRAMS, environment, until
+from ports import free_port
 from whence.collect.receivers import filelog
 from whence.otlp import wire
 from whence.otlp.value import plain_attributes

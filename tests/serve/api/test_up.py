@@ -7,9 +7,9 @@ from pathlib import Path
 
 from build import an_event
 from build_live import until
-from build_programs import free_port
 from build_serve import Client
 from build_serve_process import a_process
+from ports import free_port
 from whence.cli.up import configuration
 
 

@@ -22,6 +22,7 @@ from websockets.exceptions import WebSocketException
 from build_archive import TORTURE
 from build_live import TURNING, a_writer, connect, until, write
 from build_programs import WHENCE
+from ports import free_port
 
 COUNT = 6_000 if TORTURE else 500
 KILLS = 12 if TORTURE else 2
@@ -32,8 +33,7 @@ class Killed:
     """`whence serve` in a process of its own, always at the same port, killed with no warning and begun again."""
 
     def __init__(self, directory: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            self.port = found.getsockname()[1]
+        self.port = free_port()
         config = directory.with_name("serve.yaml")
         config.write_text(
             f"endpoint: 127.0.0.1:{self.port}\nstream: {{heartbeat: 200ms}}\njaeger: {{enabled: false}}\n"
