@@ -30,13 +30,13 @@ import grpc.aio
 from benchmarks.record import table
 from benchmarks.requests import PER_REQUEST, requests
 from whence.native import CORE
+from whence.otlp.service import METHODS
 from whence.otlp.wire import Signal
 
 DIFFERENT: Final = 40
 """Requests that are sent round and round."""
 IN_FLIGHT: Final = 8
 SIGNALS: Final[tuple[Signal, ...]] = ("traces", "logs")
-_SERVICES: Final = {"traces": "trace.v1.TraceService", "logs": "logs.v1.LogsService"}
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _CONFIG: Final = """
 receivers:
@@ -119,7 +119,7 @@ async def _grpc(port: int, signal: Signal, seconds: float) -> Load:
         nonlocal failed
         options = [("grpc.use_local_subchannel_pool", 1)]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
-            export = channel.unary_unary(f"/opentelemetry.proto.collector.{_SERVICES[signal]}/Export")
+            export = channel.unary_unary(METHODS[signal])
             number = first
             while time.perf_counter() < until:
                 began = time.perf_counter()

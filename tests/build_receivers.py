@@ -20,8 +20,8 @@ from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Host
 from whence.collect.exporters.whence import WhenceExporter, WhenceSettings
 from whence.collect.receivers.otlp import PLUG, OTLPReceiver
-from whence.collect.receivers.over_grpc import SERVICES
 from whence.collect.telemetry import Telemetry
+from whence.otlp.service import METHODS
 
 PROTO, JSON = "application/x-protobuf", "application/json"
 TYPES = {"protobuf": PROTO, "json": JSON}
@@ -137,7 +137,7 @@ class Called:
 
 def called(channel: grpc.Channel, signal: str, data: bytes, metadata: Any = (), gzip: Any = False) -> Called:
     """One request on a channel; `gzip`: or another compression of the library's."""
-    export = channel.unary_unary(f"/{SERVICES[signal]}/Export")  # type: ignore[index]
+    export = channel.unary_unary(METHODS[signal])  # type: ignore[index]
     how = grpc.Compression.Gzip if gzip is True else gzip or None
     try:
         return Called(export(data, metadata=metadata, compression=how, timeout=60), None)

@@ -28,9 +28,9 @@ from whence.collect.telemetry import Telemetry
 from whence.errors import ConfigError, StreamError
 from whence.filter.tree import Everything, Filter
 from whence.otlp.decode import SIGNALS
+from whence.otlp.service import OtlpProtocol, spoken_at
 from whence.otlp.wire import Signal
 
-Protocol = Literal["http", "grpc"]
 Shown = Literal["none", "instants", "events"]
 CERTIFICATE: Final = "OTEL_EXPORTER_OTLP_CERTIFICATE"
 NOUNS: Final[dict[Signal, str]] = {"traces": "span", "logs": "log record", "metrics": "data point"}
@@ -49,7 +49,7 @@ def push(
         str, typer.Option("--otlp", metavar="URL", help="Where to, such as http://localhost:4318.", show_default=False)
     ],
     protocol: Annotated[
-        Protocol | None,
+        OtlpProtocol | None,
         typer.Option(help="OTLP over HTTP, or over gRPC; otherwise as the URL says: grpc://localhost:4317."),
     ] = None,
     projections: Annotated[
@@ -75,7 +75,7 @@ def push(
     """
     chosen = _signals(signals, projections)
     again = _again(parse_timeout(retry) or 0.0)
-    transport = _transport(*_way(otlp, protocol), os.environ, again)
+    transport = _transport(*spoken_at(otlp, protocol), os.environ, again)
     pushed, trouble = Pushed(), None
     with progress("sending") as tell, closing(transport):
         reading = open_reading(archive, tree=wanted)
@@ -105,17 +105,7 @@ def _again(seconds: float) -> RetryOnFailure:
     return RetryOnFailure.model_validate(given)
 
 
-def _way(url: str, protocol: Protocol | None) -> tuple[str, Protocol]:
-    """The URL with a scheme of HTTP, which says whether by TLS, and the protocol. Raises ConfigError."""
-    scheme, colon, rest = url.partition("://")
-    if scheme not in ("grpc", "grpcs"):
-        return url, protocol or "http"
-    if protocol == "http":
-        raise ConfigError(f"cannot send to {url[:100]!r} over HTTP: give a URL such as http://localhost:4318")
-    return f"{'http' if scheme == 'grpc' else 'https'}{colon}{rest}", "grpc"
-
-
-def _transport(url: str, protocol: Protocol, variables: Mapping[str, str], again: RetryOnFailure) -> Transport:
+def _transport(url: str, protocol: OtlpProtocol, variables: Mapping[str, str], again: RetryOnFailure) -> Transport:
     """A way to the backend; nothing is opened yet. Raises ConfigError."""
     host = Host("push", Telemetry(), logging.getLogger("whence.push"), Path("unused"))
     given: dict[str, Any] = {"endpoint": url, "headers": headers_of(variables), "retry_on_failure": again}

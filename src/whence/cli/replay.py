@@ -18,12 +18,12 @@ from whence.event.flat import to_flat
 from whence.event.model import Event
 from whence.filter.tree import Filter
 from whence.index.answers import open as open_answers
+from whence.otlp.service import OtlpProtocol
 from whence.replay.checkpoints import Checkpoints
 from whence.replay.over_otlp import MOST, OverOTLP
 from whence.replay.pace import parse_speed
 from whence.replay.player import Terms
 from whence.replay.start import Chosen, begin
-from whence.replay.ways import OtlpProtocol
 
 HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
 

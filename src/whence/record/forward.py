@@ -10,13 +10,12 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from whence.errors import ConfigError
+from whence.otlp.service import GRPC_PORT, PATHS
 from whence.record.bridge import EventBridge
 from whence.record.otel import BatchLogRecordProcessor, LogRecordProcessor
 from whence.record.settings import Settings
 
 logger = logging.getLogger("whence.record")
-
-GRPC_PORT = 4317
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +98,6 @@ def _exporters(endpoint: str, protocol: str, headers: dict[str, str], timeout: f
         ) from missing
     base = endpoint.rstrip("/")
     return (
-        HttpSpans(endpoint=f"{base}/v1/traces", headers=headers or None, timeout=timeout),
-        HttpLogs(endpoint=f"{base}/v1/logs", headers=headers or None, timeout=timeout),
+        HttpSpans(endpoint=base + PATHS["traces"], headers=headers or None, timeout=timeout),
+        HttpLogs(endpoint=base + PATHS["logs"], headers=headers or None, timeout=timeout),
     )

@@ -11,8 +11,9 @@ from typing import Final
 from whence.errors import StreamError
 from whence.event.model import Event
 from whence.otlp.from_event import tree_of
+from whence.otlp.service import OtlpProtocol
 from whence.otlp.wire import Signal, protobuf_of_tree
-from whence.replay.ways import OtlpProtocol, way_to
+from whence.replay.ways import way_to
 
 TRIES: Final = 8
 MOST: Final = 500

@@ -11,12 +11,12 @@ from whence.filter.printer import to_text
 from whence.filter.selection import joined, selection
 from whence.filter.tree import Filter
 from whence.index.engine import Engine
+from whence.otlp.service import OtlpProtocol
 from whence.replay.checkpoints import Checkpoints
 from whence.replay.over_otlp import MOST, OverOTLP
 from whence.replay.pace import parse_speed
 from whence.replay.player import Player, Terms
 from whence.replay.source import Matching, Place, Related
-from whence.replay.ways import OtlpProtocol
 
 
 class Chosen(NamedTuple):

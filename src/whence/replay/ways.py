@@ -5,27 +5,24 @@ The law: a way says what became of a request, and whether sending it again can h
 
 import http.client
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from whence.errors import ConfigError
+from whence.otlp.service import (
+    GRPC_PORT,
+    METHODS,
+    PATHS,
+    OtlpProtocol,
+    is_worth_again_grpc,
+    is_worth_again_http,
+    spoken_at,
+)
 from whence.otlp.wire import Signal
 
-OtlpProtocol = Literal["http", "grpc"]
 _TIMEOUT: Final = 30.0
-_HTTP_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
-_GRPC_AGAIN: Final = frozenset(
-    {"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"}
-)
-_FULL: Final = "RESOURCE_EXHAUSTED"
-_GRPC_PORT: Final = 4317
 _RECONNECT: Final = 1_000
 """Milliseconds after which a connection is tried again; by itself the library waits for up to two minutes."""
-_METHODS: Final[dict[Signal, str]] = {
-    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-}
 
 
 class Answer(NamedTuple):
@@ -54,20 +51,17 @@ def way_to(endpoint: str, headers: Mapping[str, str], protocol: OtlpProtocol | N
 
     Nothing is connected yet. Raises ConfigError.
     """
-    parts = urlsplit(endpoint)
+    url, spoken = spoken_at(endpoint, protocol)
+    parts = urlsplit(url)
     try:
         port = parts.port
     except ValueError:
         port = -1
-    known = parts.scheme in ("http", "https", "grpc", "grpcs")
-    if not known or not parts.hostname or port == -1 or parts.query or parts.username:
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1 or parts.query or parts.username:
         raise ConfigError(
             f"cannot send to {endpoint[:100]!r}: expected a URL such as http://localhost:4318 or grpc://localhost:4317"
         )
-    by_grpc = parts.scheme.startswith("grpc")
-    if by_grpc and protocol == "http":
-        raise ConfigError(f"cannot send to {endpoint[:100]!r} over HTTP: give a URL such as http://localhost:4318")
-    if not by_grpc and protocol != "grpc":
+    if spoken == "http":
         return _HTTPWay(parts, headers)
     if parts.path.strip("/"):
         raise ConfigError(f"cannot send to {endpoint[:100]!r} over gRPC: its URL has no path; leave {parts.path} out")
@@ -85,7 +79,7 @@ class _HTTPWay:
 
     def post(self, signal: Signal, body: bytes) -> Answer:
         try:
-            self._connection.request("POST", f"{self._path}/v1/{signal}", body, self._headers)
+            self._connection.request("POST", self._path + PATHS[signal], body, self._headers)
             answer = self._connection.getresponse()
             words = answer.read(2_000)
             answer.close()
@@ -96,7 +90,7 @@ class _HTTPWay:
             return Answer(True)
         said = f"{answer.status} {answer.reason} {words.decode('utf-8', 'replace')[:200]}".strip()
         after = answer.headers.get("Retry-After", "")
-        return Answer(False, said, answer.status in _HTTP_AGAIN, float(after) if after.isdigit() else 0.0)
+        return Answer(False, said, is_worth_again_http(answer.status), float(after) if after.isdigit() else 0.0)
 
     def close(self) -> None:
         self._connection.close()
@@ -111,16 +105,16 @@ class _GRPCWay:
         except ImportError:
             raise ConfigError("cannot send over gRPC: grpcio is not installed; pip install 'whence[collect]'") from None
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        target = f"{host}:{parts.port or _GRPC_PORT}"
+        target = f"{host}:{parts.port or GRPC_PORT}"
         options = [("grpc.max_send_message_length", -1), ("grpc.max_reconnect_backoff_ms", _RECONNECT)]
-        if parts.scheme in ("https", "grpcs"):
+        if parts.scheme == "https":
             self._channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
         else:
             self._channel = grpc.insecure_channel(target, options)
         self._trouble: type[Exception] = grpc.RpcError
         self._headers = [(name.lower(), value) for name, value in headers.items()]
         self._methods: dict[Signal, Callable[..., Any]] = {
-            signal: self._channel.unary_unary(method) for signal, method in _METHODS.items()
+            signal: self._channel.unary_unary(method) for signal, method in METHODS.items()
         }
 
     def post(self, signal: Signal, body: bytes) -> Answer:
@@ -137,8 +131,7 @@ class _GRPCWay:
 
 
 def _refused(failure: Any) -> Answer:
-    """A server that is full may be asked again only where it says so."""
     name, words = failure.code().name, failure.details() or ""
     details = dict(failure.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
-    again = name in _GRPC_AGAIN or (name == _FULL and b"google.rpc.RetryInfo" in details)
+    again = is_worth_again_grpc(name, says_when=b"google.rpc.RetryInfo" in details)
     return Answer(False, f"{name} {words[:200]}".strip(), again)

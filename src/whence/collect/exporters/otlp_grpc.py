@@ -16,14 +16,9 @@ from whence.collect.exporters.sending import Sender, terms_of
 from whence.collect.exporters.tls import Watched, channel_credentials, refuse_over_grpc
 from whence.collect.settings import MIB, GRPCClient, RetryOnFailure, SendingQueue, TLSClient
 from whence.errors import ConfigError
-from whence.otlp.wire import Signal
+from whence.otlp.service import METHODS
 from whence.version import VERSION
 
-_METHODS: Final[dict[Signal, str]] = {
-    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-}
 _COMPRESSIONS: Final = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
 _MOST: Final = 4 * MIB
 """Bytes of an answer."""
@@ -114,7 +109,7 @@ class _Line:
 
     def __init__(self, channel: grpc.Channel) -> None:
         self.channel = channel
-        self.methods = {signal: channel.unary_unary(method) for signal, method in _METHODS.items()}
+        self.methods = {signal: channel.unary_unary(method) for signal, method in METHODS.items()}
         self.calls = 0
         self.heard = 0.0
 

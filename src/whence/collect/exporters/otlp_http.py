@@ -21,6 +21,7 @@ from whence.collect.settings import HTTPClient, RetryOnFailure, SendingQueue, TL
 from whence.errors import ConfigError
 from whence.otlp import wire
 from whence.otlp.decode import SIGNALS
+from whence.otlp.service import PATHS
 from whence.otlp.wire import Signal
 
 
@@ -101,7 +102,7 @@ class HTTPTransport:
 def _url(settings: OTLPHTTPSettings, signal: Signal) -> str | None:
     """Where a signal's requests go, if anything says so."""
     given: str | None = getattr(settings, f"{signal}_endpoint")
-    return given or (f"{settings.endpoint.rstrip('/')}/v1/{signal}" if settings.endpoint else None)
+    return given or (settings.endpoint.rstrip("/") + PATHS[signal] if settings.endpoint else None)
 
 
 def build(settings: OTLPHTTPSettings, host: Host) -> Sender:

@@ -6,33 +6,23 @@ Source: OTLP specification 1.11, "OTLP/gRPC Response", "OTLP/gRPC Throttling", "
 
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 from google.protobuf.message import DecodeError
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from whence.collect.settings import RetryOnFailure
+from whence.otlp.response import partial_of
+from whence.otlp.service import is_worth_again_grpc, is_worth_again_http
 from whence.otlp.wire import Signal
 
 LONGEST: Final = 300.0
 """Seconds: no backend makes a sender wait longer before it asks again."""
 _SHOWN: Final = 500
 """Characters of a backend's words in ours."""
-_RESPONSES: Final[dict[Signal, tuple[Any, str, str]]] = {
-    "traces": (ExportTraceServiceResponse, "rejected_spans", "rejectedSpans"),
-    "logs": (ExportLogsServiceResponse, "rejected_log_records", "rejectedLogRecords"),
-    "metrics": (ExportMetricsServiceResponse, "rejected_data_points", "rejectedDataPoints"),
-}
-_HTTP: Final = frozenset((429, 502, 503, 504))
-_GRPC: Final = frozenset(
-    (Code.CANCELLED, Code.DEADLINE_EXCEEDED, Code.ABORTED, Code.OUT_OF_RANGE, Code.UNAVAILABLE, Code.DATA_LOSS)
-)
 
 
 class Sent(NamedTuple):
@@ -77,7 +67,7 @@ def judge_http(signal: Signal, status: int, headers: Mapping[str, str], body: by
         return judge_response(signal, body, as_json=kind == "application/json")
     said = _message(kind, body)
     reason = f"the backend answered {status}" + (f": {said}" if said else "")
-    if status in _HTTP:
+    if is_worth_again_http(status):
         return Retry(reason, retry_after(headers.get("retry-after"), now))
     if 300 <= status < 400:
         return GivenUp(f"{reason}; redirects are not followed: set the endpoint to where it points")
@@ -89,26 +79,15 @@ def judge_grpc(code: int, message: str, details: bytes | None) -> Verdict:
     name = Code.Name(code) if code in Code.values() else str(code)
     reason = f"the backend answered {name}" + (f": {_short(message)}" if message else "")
     after = retry_delay(details)
-    if code in _GRPC or (code == Code.RESOURCE_EXHAUSTED and after is not None):
+    if is_worth_again_grpc(name, says_when=after is not None):
         return Retry(reason, after)
     return GivenUp(reason, code in _GRPC_CONTENT)
 
 
 def judge_response(signal: Signal, body: bytes, *, as_json: bool = False) -> Sent | PartiallyRejected:
     """What the body of a success says. One that cannot be read is a success without a word: the status has said it."""
-    response, field, name = _RESPONSES[signal]
-    if as_json:
-        try:
-            found = orjson.loads(body).get("partialSuccess") or {}
-            rejected, message = int(found.get(name, 0)), _short(str(found.get("errorMessage", "")))
-        except (ValueError, TypeError, AttributeError):
-            return Sent()
-    else:
-        try:
-            partial = response.FromString(body).partial_success
-        except DecodeError:
-            return Sent()
-        rejected, message = getattr(partial, field), _short(partial.error_message)
+    rejected, message = partial_of(signal, body, "json" if as_json else "protobuf")
+    message = _short(message)
     return PartiallyRejected(rejected, message) if rejected > 0 else Sent(message)
 
 

@@ -5,7 +5,7 @@ exception passes.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from whence.collect.batch import LEVELS, Batch, Receipt
@@ -13,9 +13,8 @@ from whence.collect.component import Consumer
 from whence.collect.outcome import Refused
 from whence.collect.receivers.status import Failure
 from whence.errors import DataError
-from whence.otlp.wire import Encoding, Signal
+from whence.otlp.wire import Encoding
 
-PATHS: Final[Mapping[Signal, str]] = {"traces": "/v1/traces", "logs": "/v1/logs", "metrics": "/v1/metrics"}
 RETRY: Final = 1.0
 """Seconds after which to come again, where nobody knows better."""
 OVERLOADED: Final = Failure(503, "cannot take the request: too many bytes are being worked on; send it again", RETRY)

@@ -24,17 +24,13 @@ from whence.collect.receivers.listening import most_connections, pem, warn_if_re
 from whence.collect.receivers.status import Failure, status_of, success
 from whence.collect.settings import GRPCServer, TLSServer
 from whence.errors import ConfigError, StorageError
+from whence.otlp.service import SERVICES
 from whence.otlp.wire import Signal
 
 WORKERS: Final = 32
 """Requests at once, with the waiting for their messages: memory for so many times `max_recv_msg_size_mib` at most."""
 _STREAMS: Final = 100
 """Requests at once on one connection, where nothing else is said: what waits is in memory."""
-SERVICES: Final[Mapping[Signal, str]] = {
-    "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
-    "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
-    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
-}
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _DETAILS: Final = "grpc-status-details-bin"
 Call = Callable[[Iterator[bytes], grpc.ServicerContext], bytes]

@@ -18,7 +18,7 @@ from pydantic import Field
 from whence.collect.auth import server_auth
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Consumer, Host
-from whence.collect.receivers.answer import OVERLOADED, PATHS, RETRY, encoding_of, hand_in, several
+from whence.collect.receivers.answer import OVERLOADED, RETRY, encoding_of, hand_in, several
 from whence.collect.receivers.bodies import Budget, Crowded, Share, TooLarge, inflate
 from whence.collect.receivers.connection import SURPLUS, Patience, connection
 from whence.collect.receivers.door import Door
@@ -28,6 +28,7 @@ from whence.collect.receivers.workers import Workers
 from whence.collect.seldom import Seldom
 from whence.collect.settings import HTTPServer
 from whence.errors import DataError, StorageError
+from whence.otlp.service import PATHS
 from whence.otlp.wire import Encoding, Signal
 
 WORKERS: Final = 32

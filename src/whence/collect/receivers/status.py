@@ -14,18 +14,11 @@ from google.protobuf.json_format import MessageToDict
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from whence.collect.batch import Receipt
+from whence.otlp.response import Partial, response_of
 from whence.otlp.wire import Encoding, Signal
 
-_RESPONSES: Final[dict[Signal, tuple[Any, str, str]]] = {
-    "traces": (ExportTraceServiceResponse, "rejected_spans", "rejectedSpans"),
-    "logs": (ExportLogsServiceResponse, "rejected_log_records", "rejectedLogRecords"),
-    "metrics": (ExportMetricsServiceResponse, "rejected_data_points", "rejectedDataPoints"),
-}
 TYPES: Final[dict[Encoding, bytes]] = {"protobuf": b"application/x-protobuf", "json": b"application/json"}
 """Content types of answers."""
 _LONGEST: Final = 4_096
@@ -67,17 +60,7 @@ class Failure(NamedTuple):
 
 def success(signal: Signal, receipt: Receipt, encoding: Encoding) -> bytes:
     """The response to a request that was taken, whole or in part."""
-    if not receipt.rejected and not receipt.message:
-        return b"" if encoding == "protobuf" else b"{}"
-    response, field, name = _RESPONSES[signal]
-    message = receipt.message[:_LONGEST]
-    if encoding == "json":
-        said = {name: str(receipt.rejected)} if receipt.rejected else {}
-        return orjson.dumps({"partialSuccess": said | {"errorMessage": message}})
-    found = response()
-    setattr(found.partial_success, field, receipt.rejected)
-    found.partial_success.error_message = message
-    return bytes(found.SerializeToString())
+    return response_of(signal, Partial(receipt.rejected, receipt.message[:_LONGEST]), encoding)
 
 
 def failure(fault: Failure, encoding: Encoding) -> bytes:

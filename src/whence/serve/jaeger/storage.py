@@ -14,6 +14,7 @@ import grpc
 from whence.collect.answers import address_of
 from whence.collect.receivers.over_grpc import credentials
 from whence.errors import ConfigError, StorageError, WhenceError
+from whence.otlp.service import SERVICES
 from whence.serve.access.caller import Caller
 from whence.serve.access.tokens import Access, Unauthenticated
 from whence.serve.jaeger.asked import (
@@ -45,7 +46,6 @@ _PER_MESSAGE: Final = 100
 READER: Final = "jaeger.storage.v2.TraceReader"
 DEPENDENCIES: Final = "jaeger.storage.v2.DependencyReader"
 CAPABILITIES: Final = "jaeger.storage.v2.Capabilities"
-WRITER: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 HEALTH: Final = "grpc.health.v1.Health"
 HEALTHY: Final = frozenset({"", READER, DEPENDENCIES, CAPABILITIES})
 _REFUSED: Final = (
@@ -110,7 +110,7 @@ class RemoteStorage:
         yield _service(READER, reader)
         yield _service(DEPENDENCIES, {"GetDependencies": self._one(self._dependencies, "GetDependenciesRequest")})
         yield _service(CAPABILITIES, {"GetCapabilities": self._one(self._capabilities, "GetCapabilitiesRequest")})
-        yield _service(WRITER, {"Export": grpc.unary_unary_rpc_method_handler(_refuse)})
+        yield _service(SERVICES["traces"], {"Export": grpc.unary_unary_rpc_method_handler(_refuse)})
         check = grpc.unary_unary_rpc_method_handler(
             _check, HealthCheckRequest.FromString, HealthCheckResponse.SerializeToString
         )

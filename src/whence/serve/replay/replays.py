@@ -10,10 +10,10 @@ from typing import Final
 from whence.errors import NotFoundError, StreamError, WhenceError
 from whence.event.model import Event
 from whence.index.engine import Engine
+from whence.otlp.service import OtlpProtocol
 from whence.replay.over_otlp import OverOTLP
 from whence.replay.player import Player, Terms
 from whence.replay.start import Chosen, begin
-from whence.replay.ways import OtlpProtocol
 from whence.serve.replay.stage import Stage
 
 MOST: Final = 20

@@ -14,11 +14,11 @@ from starlette.websockets import WebSocket
 from whence.errors import DataError
 from whence.event.flat import format_time
 from whence.filter.selection import parse_moment, selection
+from whence.otlp.service import OtlpProtocol
 from whence.replay.pace import parse_speed
 from whence.replay.player import Terms as Playing
 from whence.replay.source import Place
 from whence.replay.start import Chosen
-from whence.replay.ways import OtlpProtocol
 from whence.serve.api.models import json_of
 from whence.serve.door import Asking, Here, Selected, Strict, answer
 from whence.serve.live.asking import Wish, buffering, refusing
