@@ -59,14 +59,7 @@ impl Columns {
                     data
                 };
                 let lines = with_spare(|out| lines::lines_of_protobuf(&codec.schema, levels, data, limits, out))?;
-                let (mut placed, mut start) = (Vec::with_capacity(lines.lines.len()), 0);
-                for line in &lines.lines {
-                    // behind each line stands its end of line
-                    placed.push((offset + (start + placed.len()) as i64, &lines.data[start..line.end]));
-                    start = line.end;
-                }
-                let made = columns_of_lines(&self.names, stem.as_bytes(), &placed, usize::MAX);
-                drop(placed);
+                let made = columns_of_lines(&self.names, stem.as_bytes(), &lines.placed(offset), usize::MAX);
                 Ok((lines, made))
             })
             .map_err(refused)?;

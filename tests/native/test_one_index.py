@@ -1,6 +1,7 @@
 """The native core and the pure one make one index: the same rows of the same lines, and the same said of what is broken."""
 
 import random
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +170,9 @@ def test_a_request_becomes_lines_and_columns_at_once(
     for limits in (Limits(), Limits(records_per_line=1)):
         taken = lines_and_columns(signal, data, place, print, encoding=encoding, limits=limits)
         assert taken.lines == getattr(wire, f"lines_of_{encoding}")(signal, data, limits)
-        placed, at = [], place.offset
-        for line in taken.lines.lines:
-            placed.append((at, line.data))
-            at += len(line.data) + 1
+        offsets = accumulate((len(line.data) for line in taken.lines.lines), initial=place.offset)
+        placed = [(at, line.data) for at, line in zip(offsets, taken.lines.lines, strict=False)]
+        assert all(data.endswith(b"}\n") for _, data in placed)
         expected = list(columns.pure_batches(STEM, placed, print))
         assert sum(map(len, expected)) > 0
         assert pa.Table.from_batches(taken.batches) == pa.Table.from_batches(expected)

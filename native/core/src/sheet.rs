@@ -41,6 +41,19 @@ pub struct Lines {
     pub rejected: Vec<(Reason, u64)>,
 }
 
+impl Lines {
+    /// Each line with its offset in a file, the first one's given.
+    pub fn placed(&self, offset: i64) -> Vec<(i64, &[u8])> {
+        let mut start = 0;
+        let place = |line: &Line| {
+            let found = (offset + start as i64, &self.data[start..line.end]);
+            start = line.end;
+            found
+        };
+        self.lines.iter().map(place).collect()
+    }
+}
+
 const REPEATED: i64 = 4;
 
 /// What stands around a list, its brackets included.

@@ -47,9 +47,9 @@ def lines_and_columns(
 
 
 def _placed(lines: Sequence[Line], place: Place) -> list[Placed]:
-    """Each line with its offset; an end of line stands behind each."""
+    """Each line with its offset."""
     found, at = [], place.offset
     for line in lines:
         found.append((at, line.data))
-        at += len(line.data) + 1
+        at += len(line.data)
     return found
