@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyString, PyType};
 use whence_core::page::{Page, Part};
 use whence_core::sheet::{Ends, Limits};
 
-use crate::objects::{Exact, Odd, named};
+use crate::objects::{Exact, Names, Odd};
 use crate::records::{Known, Records};
 use crate::{Line, lines_of, with_spare};
 
@@ -44,14 +44,16 @@ impl Encoder {
     #[allow(clippy::too_many_arguments)] // they are named
     fn new(
         frame: String, text: Py<PyAny>, resource: Py<PyAny>, scope: Py<PyAny>, attributes: Py<PyType>,
-        flags: Py<PyType>, state: Py<PyType>, proxy: Py<PyType>, choice: Py<PyType>, projection: Py<PyString>,
+        flags: Py<PyType>, state: Py<PyType>, proxy: Py<PyType>, choice: Py<PyType>, projection: Bound<'_, PyString>,
     ) -> PyResult<Self> {
         let spans = match frame.as_str() {
             "resourceLogs" => false,
             "resourceSpans" => true,
             _ => return Err(PyValueError::new_err(format!("no records of {frame:?} are encoded"))),
         };
-        let known = Known { attributes, flags, state, proxy, choice, projection };
+        let names = Names::new(projection.py());
+        let projection = projection.unbind();
+        let known = Known { attributes, flags, state, proxy, choice, projection, names };
         Ok(Encoder { known, frame, spans, text, resource, scope })
     }
 
@@ -103,7 +105,7 @@ struct Batch<'a, 'py> {
 
 impl<'py> Batch<'_, 'py> {
     fn add(&mut self, item: &Bound<'py, PyAny>) -> PyResult<()> {
-        let py = item.py();
+        let (py, names) = (item.py(), &self.encoder.known.names);
         let time = match self.write(item) {
             Ok(time) => time,
             Err(Odd::Ended(fault)) => return Err(fault),
@@ -115,8 +117,8 @@ impl<'py> Batch<'_, 'py> {
                 time
             }
         };
-        let resource = part(&mut self.resources, item.getattr(named!(py, "resource"))?, &self.encoder.resource)?;
-        let scope = part(&mut self.scopes, item.getattr(named!(py, "instrumentation_scope"))?, &self.encoder.scope)?;
+        let resource = part(&mut self.resources, item.getattr(names.resource.bind(py))?, &self.encoder.resource)?;
+        let scope = part(&mut self.scopes, item.getattr(names.instrumentation_scope.bind(py))?, &self.encoder.scope)?;
         self.page.add(&resource, &scope, &self.out, time);
         Ok(())
     }

@@ -212,4 +212,12 @@ mod _native {
     use super::{Codec, Refused};
     #[pymodule_export]
     use crate::batch::Encoder;
+
+    /// What PyO3 makes under a lock when it is first asked for is made now, before any thread can fork in the midst of it.
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        pyo3::Python::initialize();
+        module.py().get_type::<pyo3::panic::PanicException>();
+        Ok(())
+    }
 }

@@ -8,14 +8,27 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use whence_core::text::{put_base64, put_double, put_signed_digits, put_string};
 
-/// A name to ask an object for. It is made anew each time: what is kept for later is made once, by a thread that lets go of the
-/// interpreter meanwhile, and where the program forks at that moment the child would wait for that thread for ever.
-macro_rules! named {
-    ($py:expr, $text:literal) => {
-        &pyo3::types::PyString::new($py, $text)
+/// Python's texts of these names.
+macro_rules! names {
+    ($($name:ident)*) => {
+        /// What objects are asked for by name. All made when an encoder is, which is when a program is imported: what is made at its
+        /// first use is made under a lock, by a thread that lets go of the interpreter meanwhile, and where the program forks at
+        /// that moment the child would wait for that thread for ever.
+        pub struct Names { $(pub $name: Py<PyString>,)* }
+
+        impl Names {
+            pub fn new(py: Python<'_>) -> Self {
+                Names { $($name: PyString::intern(py, stringify!($name)).unbind(),)* }
+            }
+        }
     };
 }
-pub(crate) use named;
+
+names! {
+    _dict attributes body context copy description dropped_attributes dropped_events dropped_links end_time event_name events
+    instrumentation_scope is_remote kind links log_record name observed_timestamp parent resource severity_number severity_text
+    span_id start_time status status_code timestamp to_header trace_flags trace_id trace_state value
+}
 
 /// Why a record is not written here.
 pub enum Odd {
@@ -34,8 +47,8 @@ pub fn raised(py: Python<'_>, fault: PyErr) -> Odd {
 
 /// An attribute of an object.
 #[inline]
-pub fn get<'py>(object: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> Exact<Bound<'py, PyAny>> {
-    object.getattr(name).map_err(|fault| raised(object.py(), fault))
+pub fn get<'py>(object: &Bound<'py, PyAny>, name: &Py<PyString>) -> Exact<Bound<'py, PyAny>> {
+    object.getattr(name.bind(object.py())).map_err(|fault| raised(object.py(), fault))
 }
 
 /// A whole number of exactly Python's own type, not negative.

@@ -7,7 +7,7 @@ use pyo3::types::{PyAny, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 use whence_core::text::{put_digits, put_hex, put_number};
 
 use crate::objects::{
-    Exact, Odd, get, is_a, named, put_pairs, put_text, put_text_of, put_value, raised, small, truth, whole,
+    Exact, Names, Odd, get, is_a, put_pairs, put_text, put_text_of, put_value, raised, small, truth, whole,
     whole_or_none,
 };
 
@@ -25,6 +25,7 @@ pub struct Known {
     pub choice: Py<PyType>,
     /// The attribute of a span event that only repeats a log event.
     pub projection: Py<PyString>,
+    pub names: Names,
 }
 
 /// Writes the records of one batch, and remembers for that long what they share.
@@ -55,33 +56,33 @@ impl<'a, 'py> Records<'a, 'py> {
 
     /// A LogRecord; answers its time.
     pub fn put_log(&mut self, out: &mut Vec<u8>, item: &Bound<'py, PyAny>) -> Exact<u64> {
-        let py = self.py;
-        let record = &get(item, named!(py, "log_record"))?;
-        let observed = whole_or_none(&get(record, named!(py, "observed_timestamp"))?)?;
+        let names = &self.known.names;
+        let record = &get(item, &names.log_record)?;
+        let observed = whole_or_none(&get(record, &names.observed_timestamp)?)?;
         out.extend_from_slice(b"{\"observedTimeUnixNano\":");
         put_digits(out, observed);
-        let time = whole_or_none(&get(record, named!(py, "timestamp"))?)?;
+        let time = whole_or_none(&get(record, &names.timestamp)?)?;
         if time > 0 {
             out.extend_from_slice(b",\"timeUnixNano\":");
             put_digits(out, time);
         }
-        let severity = get(record, named!(py, "severity_number"))?;
+        let severity = get(record, &names.severity_number)?;
         if !severity.is_none() {
             out.extend_from_slice(b",\"severityNumber\":");
             put_number(out, self.choice(&severity)?);
         }
-        put_text_of(out, b",\"severityText\":", &get(record, named!(py, "severity_text"))?)?;
-        put_text_of(out, b",\"eventName\":", &get(record, named!(py, "event_name"))?)?;
-        let body = get(record, named!(py, "body"))?;
+        put_text_of(out, b",\"severityText\":", &get(record, &names.severity_text)?)?;
+        put_text_of(out, b",\"eventName\":", &get(record, &names.event_name)?)?;
+        let body = get(record, &names.body)?;
         if !body.is_none() {
             out.extend_from_slice(b",\"body\":");
             put_value(out, &body, self.depth)?;
         }
-        if let Some(attributes) = self.attributes(&get(record, named!(py, "attributes"))?)? {
+        if let Some(attributes) = self.attributes(&get(record, &names.attributes)?)? {
             self.put_attributes(out, &attributes)?;
         }
-        put_count(out, b",\"droppedAttributesCount\":", &get(item, named!(py, "dropped_attributes"))?)?;
-        let flags = get(record, named!(py, "trace_flags"))?;
+        put_count(out, b",\"droppedAttributesCount\":", &get(item, &names.dropped_attributes)?)?;
+        let flags = get(record, &names.trace_flags)?;
         if !flags.is_none() {
             let flags = self.flags(&flags)?;
             if flags > 0 {
@@ -89,7 +90,7 @@ impl<'a, 'py> Records<'a, 'py> {
                 put_number(out, flags & W3C);
             }
         }
-        let trace = get(record, named!(py, "trace_id"))?;
+        let trace = get(record, &names.trace_id)?;
         if !trace.is_none() {
             let trace = self.trace(trace)?;
             if trace != [0; 16] {
@@ -97,7 +98,7 @@ impl<'a, 'py> Records<'a, 'py> {
                 put_hex(out, &trace);
             }
         }
-        let span = whole_or_none(&get(record, named!(py, "span_id"))?)?;
+        let span = whole_or_none(&get(record, &names.span_id)?)?;
         if span > 0 {
             out.extend_from_slice(b",\"spanId\":");
             put_hex(out, &span.to_be_bytes());
@@ -108,43 +109,43 @@ impl<'a, 'py> Records<'a, 'py> {
 
     /// A Span, its span events that only project a log event left out; answers its time.
     pub fn put_span(&mut self, out: &mut Vec<u8>, span: &Bound<'py, PyAny>) -> Exact<u64> {
-        let py = self.py;
-        let context = &get(span, named!(py, "context"))?;
-        let parent = Some(get(span, named!(py, "parent"))?).filter(|parent| !parent.is_none());
+        let names = &self.known.names;
+        let context = &get(span, &names.context)?;
+        let parent = Some(get(span, &names.parent)?).filter(|parent| !parent.is_none());
         self.put_ids(out, context, parent.as_ref())?;
         out.extend_from_slice(b",\"name\":");
-        put_text(out, &get(span, named!(py, "name"))?)?;
+        put_text(out, &get(span, &names.name)?)?;
         out.extend_from_slice(b",\"kind\":");
-        let kind = get(span, named!(py, "kind"))?;
+        let kind = get(span, &names.kind)?;
         put_number(out, self.choice(&kind)?.checked_add(1).ok_or(Odd::Unusual)?);
         out.extend_from_slice(b",\"startTimeUnixNano\":");
-        let start = whole_or_none(&get(span, named!(py, "start_time"))?)?;
+        let start = whole_or_none(&get(span, &names.start_time)?)?;
         put_digits(out, start);
         out.extend_from_slice(b",\"endTimeUnixNano\":");
-        put_digits(out, whole_or_none(&get(span, named!(py, "end_time"))?)?);
+        put_digits(out, whole_or_none(&get(span, &names.end_time)?)?);
         if let Some(parent) = parent {
             out.extend_from_slice(b",\"parentSpanId\":");
-            put_hex(out, &whole(&get(&parent, named!(py, "span_id"))?)?.to_be_bytes());
+            put_hex(out, &whole(&get(&parent, &names.span_id)?)?.to_be_bytes());
         }
         self.put_state(out, context)?;
-        if let Some(attributes) = self.attributes(&get(span, named!(py, "attributes"))?)? {
+        if let Some(attributes) = self.attributes(&get(span, &names.attributes)?)? {
             self.put_attributes(out, &attributes)?;
         }
-        put_count(out, b",\"droppedAttributesCount\":", &get(span, named!(py, "dropped_attributes"))?)?;
-        self.put_events(out, &get(span, named!(py, "events"))?)?;
-        put_count(out, b",\"droppedEventsCount\":", &get(span, named!(py, "dropped_events"))?)?;
-        self.put_links(out, &get(span, named!(py, "links"))?)?;
-        put_count(out, b",\"droppedLinksCount\":", &get(span, named!(py, "dropped_links"))?)?;
-        self.put_status(out, &get(span, named!(py, "status"))?)?;
+        put_count(out, b",\"droppedAttributesCount\":", &get(span, &names.dropped_attributes)?)?;
+        self.put_events(out, &get(span, &names.events)?)?;
+        put_count(out, b",\"droppedEventsCount\":", &get(span, &names.dropped_events)?)?;
+        self.put_links(out, &get(span, &names.links)?)?;
+        put_count(out, b",\"droppedLinksCount\":", &get(span, &names.dropped_links)?)?;
+        self.put_status(out, &get(span, &names.status)?)?;
         out.push(b'}');
         Ok(start)
     }
 
     fn put_events(&mut self, out: &mut Vec<u8>, events: &Bound<'py, PyAny>) -> Exact<()> {
-        let py = self.py;
+        let (py, names) = (self.py, &self.known.names);
         let mut any = false;
         for event in items(events)? {
-            let attributes = get(&event, named!(py, "attributes"))?;
+            let attributes = get(&event, &names.attributes)?;
             if is_a(&attributes, &self.known.proxy) {
                 return Err(Odd::Unusual); // what it has and what it gives may be two things
             }
@@ -156,9 +157,9 @@ impl<'a, 'py> Records<'a, 'py> {
             }
             out.extend_from_slice(if any { b",{\"timeUnixNano\":" } else { b",\"events\":[{\"timeUnixNano\":" });
             any = true;
-            put_digits(out, whole_or_none(&get(&event, named!(py, "timestamp"))?)?);
+            put_digits(out, whole_or_none(&get(&event, &names.timestamp)?)?);
             out.extend_from_slice(b",\"name\":");
-            put_text(out, &get(&event, named!(py, "name"))?)?;
+            put_text(out, &get(&event, &names.name)?)?;
             self.put_described(out, attributes.as_ref(), &event)?;
         }
         if any {
@@ -168,14 +169,15 @@ impl<'a, 'py> Records<'a, 'py> {
     }
 
     fn put_links(&mut self, out: &mut Vec<u8>, links: &Bound<'py, PyAny>) -> Exact<()> {
+        let names = &self.known.names;
         let mut any = false;
         for link in items(links)? {
             out.extend_from_slice(if any { b"," } else { b",\"links\":[" });
             any = true;
-            let context = get(&link, named!(self.py, "context"))?;
+            let context = get(&link, &names.context)?;
             self.put_ids(out, &context, Some(&context))?;
             self.put_state(out, &context)?;
-            let attributes = self.attributes(&get(&link, named!(self.py, "attributes"))?)?;
+            let attributes = self.attributes(&get(&link, &names.attributes)?)?;
             self.put_described(out, attributes.as_ref(), &link)?;
         }
         if any {
@@ -191,20 +193,20 @@ impl<'a, 'py> Records<'a, 'py> {
         if let Some(attributes) = attributes {
             self.put_attributes(out, attributes)?;
         }
-        put_count(out, b",\"droppedAttributesCount\":", &get(item, named!(self.py, "dropped_attributes"))?)?;
+        put_count(out, b",\"droppedAttributesCount\":", &get(item, &self.known.names.dropped_attributes)?)?;
         out.push(b'}');
         Ok(())
     }
 
     fn put_status(&mut self, out: &mut Vec<u8>, status: &Bound<'py, PyAny>) -> Exact<()> {
-        let py = self.py;
-        let code = get(status, named!(py, "status_code"))?;
+        let names = &self.known.names;
+        let code = get(status, &names.status_code)?;
         let code = self.choice(&code)?;
         let start = out.len();
         out.extend_from_slice(b",\"status\":{\"code\":");
         put_number(out, code);
         let described = out.len();
-        put_text_of(out, b",\"message\":", &get(status, named!(py, "description"))?)?;
+        put_text_of(out, b",\"message\":", &get(status, &names.description)?)?;
         if code == 0 && out.len() == described {
             out.truncate(start);
         } else {
@@ -217,14 +219,14 @@ impl<'a, 'py> Records<'a, 'py> {
     fn put_ids(
         &mut self, out: &mut Vec<u8>, context: &Bound<'py, PyAny>, parent: Option<&Bound<'py, PyAny>>,
     ) -> Exact<()> {
-        let py = self.py;
+        let names = &self.known.names;
         out.extend_from_slice(b"{\"traceId\":");
-        put_hex(out, &self.trace(get(context, named!(py, "trace_id"))?)?);
+        put_hex(out, &self.trace(get(context, &names.trace_id)?)?);
         out.extend_from_slice(b",\"spanId\":");
-        put_hex(out, &whole(&get(context, named!(py, "span_id"))?)?.to_be_bytes());
-        let mut flags = self.flags(&get(context, named!(py, "trace_flags"))?)? & W3C | IS_KNOWN;
+        put_hex(out, &whole(&get(context, &names.span_id)?)?.to_be_bytes());
+        let mut flags = self.flags(&get(context, &names.trace_flags)?)? & W3C | IS_KNOWN;
         if let Some(parent) = parent
-            && truth(&get(parent, named!(py, "is_remote"))?)?
+            && truth(&get(parent, &names.is_remote)?)?
         {
             flags |= IS_REMOTE;
         }
@@ -234,8 +236,8 @@ impl<'a, 'py> Records<'a, 'py> {
     }
 
     fn put_state(&mut self, out: &mut Vec<u8>, context: &Bound<'py, PyAny>) -> Exact<()> {
-        let py = self.py;
-        let state = get(context, named!(py, "trace_state"))?;
+        let (py, names) = (self.py, &self.known.names);
+        let state = get(context, &names.trace_state)?;
         if state.is_none() {
             return Ok(());
         }
@@ -246,7 +248,7 @@ impl<'a, 'py> Records<'a, 'py> {
             Some((_, header)) => header.clone(),
             None => {
                 let given = state.is_truthy().map_err(|fault| raised(py, fault))?;
-                let header = given.then(|| state.call_method0(named!(py, "to_header"))).transpose();
+                let header = given.then(|| state.call_method0(names.to_header.bind(py))).transpose();
                 let header = header.map_err(|fault| raised(py, fault))?;
                 if self.states.len() < KEPT {
                     self.states.push((state, header.clone()));
@@ -271,21 +273,21 @@ impl<'a, 'py> Records<'a, 'py> {
 
     /// The dict in attributes, or none of attributes without any.
     fn attributes(&self, attributes: &Bound<'py, PyAny>) -> Exact<Option<Bound<'py, PyDict>>> {
-        let py = self.py;
+        let (py, names) = (self.py, &self.known.names);
         let fault = |fault| raised(py, fault);
         let found = if attributes.is_none() {
             return Ok(None);
         } else if is_a(attributes, &self.known.attributes) {
             // what its `copy` copies, as long as it is called so
-            match attributes.getattr_opt(named!(py, "_dict")).map_err(fault)? {
+            match attributes.getattr_opt(names._dict.bind(py)).map_err(fault)? {
                 Some(inside) => inside,
-                None => attributes.call_method0(named!(py, "copy")).map_err(fault)?,
+                None => attributes.call_method0(names.copy.bind(py)).map_err(fault)?,
             }
         } else if is_a(attributes, &self.known.proxy) {
             if !attributes.is_truthy().map_err(fault)? {
                 return Ok(None);
             }
-            let copied = attributes.call_method0(named!(py, "copy")).map_err(fault)?;
+            let copied = attributes.call_method0(names.copy.bind(py)).map_err(fault)?;
             return copied.cast_into_exact().map(Some).map_err(|_| Odd::Unusual);
         } else {
             attributes.clone()
@@ -299,7 +301,7 @@ impl<'a, 'py> Records<'a, 'py> {
         if let Some((_, number)) = self.choices.iter().find(|(known, _)| known.is(member)) {
             return Ok(*number);
         }
-        let number = small(&get(member, named!(self.py, "value"))?)?;
+        let number = small(&get(member, &self.known.names.value)?)?;
         let lasting = member.is_instance(self.known.choice.bind(self.py)).map_err(|fault| raised(self.py, fault))?;
         if lasting && self.choices.len() < KEPT {
             self.choices.push((member.clone(), number));

@@ -26,6 +26,11 @@ def test_a_program_may_fork_at_any_moment(tmp_path: Path) -> None:
     is_sound(tmp_path / "archive")
 
 
+def test_children_forked_while_the_first_record_is_encoded_encode_too() -> None:
+    """One thread encodes for the first time, the other forks: nothing that is made at its first use is half made in a child."""
+    run("first_encode.py")
+
+
 @pytest.mark.parametrize("way", ["fork", "spawn", "pool"])
 def test_multiprocessing_children_lose_nothing_though_they_never_flush(tmp_path: Path, way: str) -> None:
     """A forked process, a spawned one that configures for itself, and a pool's workers end normally: their events are there."""
