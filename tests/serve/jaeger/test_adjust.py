@@ -12,7 +12,8 @@ from build_jaeger import Remote, a_jaeger, both_doors, needs_jaeger
 from build_serve import READER, TOKENS, a_client
 from build_traces import a_whole_span, many_spans, span_id, trace_id, write_traces
 from whence.serve.jaeger.adjust import adjusted
-from whence.serve.jaeger.untangle import WARNINGS, drawable
+from whence.serve.jaeger.fields import WARNINGS
+from whence.serve.jaeger.untangle import drawable
 from whence.serve.jaeger.v1_json import v1_trace
 from whence.serve.jaeger.whole import Trace
 

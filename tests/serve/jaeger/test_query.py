@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,8 @@ def test_a_file_dropped_on_the_ui_is_drawn_and_not_kept(tmp_path: Path) -> None:
     with a_client(tmp_path / "a") as client:
         reply = _post(client, "/api/transform", span.line)
         assert [one["operationName"] for one in reply.json["data"][0]["spans"]] == ["uploaded"]
+        reply = _post(client, "/api/transform", re.sub(rb'("startTimeUnixNano"):"\d+"', rb'\1:"soon"', span.line))
+        assert [one["startTime"] for one in reply.json["data"][0]["spans"]] == [0]
         assert client.ask("/api/traces/7").status == 404
         for wrong in (b"", b"{", b'{"resourceLogs":[]}', b"[1]"):
             reply = _post(client, "/api/transform", wrong)

@@ -7,11 +7,12 @@ jaegerquery/internal/adjuster; of several equal keys the last holds).
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from whence.event import names
 from whence.otlp.shown import Around, Json
-from whence.serve.jaeger.untangle import ns_of, parent_of, plain_of, span_of, untangle, warned
+from whence.serve.jaeger.fields import ns_of, number_of, parent_of, plain_of, span_of, times_of
+from whence.serve.jaeger.untangle import untangle, warned
 from whence.serve.jaeger.whole import Trace
 
 _SERVER, _CLIENT = 2, 3
@@ -84,7 +85,7 @@ def _tell_apart(spans: list[Json]) -> None:
     """Both sides of a call may have one id (Zipkin's way): then the server's gets one of its own, below the client's."""
     kinds: dict[str, set[int]] = {}
     for span in spans:
-        kinds.setdefault(span_of(span), set()).add(_number(span.get("kind")))
+        kinds.setdefault(span_of(span), set()).add(number_of(span.get("kind")))
     shared = {own for own, found in kinds.items() if {_SERVER, _CLIENT} <= found}
     if not shared:
         return
@@ -92,7 +93,7 @@ def _tell_apart(spans: list[Json]) -> None:
     new: dict[str, str] = {}
     for span in spans:
         own = span_of(span)
-        if own in shared and _number(span.get("kind")) == _SERVER:
+        if own in shared and number_of(span.get("kind")) == _SERVER:
             new[own] = next(free)
             span["spanId"], span["parentSpanId"] = new[own], own
     for span in spans:
@@ -159,19 +160,11 @@ def _said(skew: int, inherited: bool) -> str:
 
 def _skew(child: Json, parent: Json) -> int:
     """By how many ns a span would have to move to lie in its parent, in the middle; 0 where it does, or is only longer."""
-    (start, end), (begun, over) = _times(child), _times(parent)
+    (start, end), (begun, over) = times_of(child), times_of(parent)
     took, whole = end - start, over - begun
     if took > whole:
         return max(begun - start, 0)
     return 0 if begun <= start and end <= over else begun + (whole - took) // 2 - start
-
-
-def _times(span: Json) -> tuple[int, int]:
-    return ns_of(span.get("startTimeUnixNano")), ns_of(span.get("endTimeUnixNano"))
-
-
-def _number(written: Any) -> int:
-    return written if isinstance(written, int) else 0
 
 
 def _host(resource: Json) -> str:

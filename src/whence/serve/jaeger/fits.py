@@ -15,6 +15,7 @@ from whence.filter.match import matcher
 from whence.filter.selection import joined
 from whence.filter.tree import Among, Either, Filter, Path
 from whence.otlp.value import plain_attributes
+from whence.serve.jaeger.fields import span_of
 from whence.serve.jaeger.limit import in_time
 from whence.serve.jaeger.search import IS_LOG_EVENT, ON_SPAN, SPAN_EVENTS, Said, Search, says, spans_of
 from whence.serve.jaeger.walk import Pair
@@ -84,6 +85,8 @@ class Links:
         """The links in these lines that have attributes, as events with just these."""
         with self._lock:
             kept = {place: self._kept[place] for place in places if place in self._kept}
+            for place in kept:
+                self._kept.move_to_end(place)
         reader = Reader(self._archive)
         for place in sorted(places):
             in_time()
@@ -104,7 +107,7 @@ def _links_in(data: bytes) -> Iterator[tuple[Pair, Event]]:
         for _, span in spans:
             for link in span.get("links") or ():
                 if said := _attributes(link):
-                    yield (trace, str(span.get("spanId", "")).lower()), Event(id="", type="", time=0, attributes=said)
+                    yield (trace, span_of(span)), Event(id="", type="", time=0, attributes=said)
 
 
 def _attributes(link: Any) -> dict[str, Any]:

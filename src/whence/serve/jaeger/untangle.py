@@ -5,14 +5,10 @@ would what is below it: such a link is left out, or where only parents go round 
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
 
 from whence.otlp.shown import Json
-from whence.otlp.value import plain_value
+from whence.serve.jaeger.fields import WARNINGS, ns_of, parent_of, span_of, warnings_in
 from whence.serve.jaeger.whole import Trace
-
-WARNINGS: Final = "@jaeger@warnings"
-"""The attribute of a span in which Jaeger keeps its warnings."""
 
 
 def drawable(trace: Trace) -> Trace:
@@ -52,7 +48,7 @@ Above = list[tuple[int, int]]
 
 def _above(span: Json, places: dict[str, int]) -> Above:
     parent = parent_of(span)
-    links = [str(link.get("spanId") or "").lower() for link in span.get("links") or ()]
+    links = [span_of(link) for link in span.get("links") or ()]
     return [(n, places[own]) for n, own in enumerate([parent, *links]) if own in places]
 
 
@@ -89,42 +85,9 @@ def _without(span: Json, numbers: Iterable[int]) -> tuple[Json, list[str]]:
     return shown, said
 
 
-# --- warnings and fields ----------------------------------------------------------------------------------------------------
-
-
 def warned(span: Json, said: Sequence[str]) -> Json:
     """A copy of a span with these warnings, behind those that it has."""
     pairs = span.get("attributes") or []
-    said = [*(text for pair in pairs if pair.get("key") == WARNINGS for text in warnings_in(pair)), *said]
-    values = [{"stringValue": text} for text in said]
+    values = [{"stringValue": text} for text in (*warnings_in(pairs), *said)]
     rest = [pair for pair in pairs if pair.get("key") != WARNINGS]
     return {**span, "attributes": [{"key": WARNINGS, "value": {"arrayValue": {"values": values}}}, *rest]}
-
-
-def warnings_in(pair: Json) -> list[str]:
-    """The warnings of that attribute."""
-    value = plain_of(pair)
-    return list(map(str, value)) if isinstance(value, list) else [] if value is None else [str(value)]
-
-
-def plain_of(pair: Json) -> Any:
-    """The value of an attribute; None where there is none."""
-    try:
-        return plain_value(pair.get("value")) if pair.get("value") else None
-    except (ValueError, TypeError):
-        return None
-
-
-def span_of(span: Json) -> str:
-    """A span's id."""
-    return str(span.get("spanId") or "").lower()
-
-
-def parent_of(span: Json) -> str:
-    """The id of its parent; empty where it has none."""
-    return str(span.get("parentSpanId") or "").lower()
-
-
-def ns_of(written: Any) -> int:
-    """A time as it is written."""
-    return int(written or 0)

@@ -10,14 +10,12 @@ from typing import Any, Final
 import orjson
 
 from whence.event import names
-from whence.otlp.shown import Around
-from whence.otlp.value import plain_value
+from whence.otlp.shown import Around, Json
+from whence.serve.jaeger.fields import WARNINGS, ns_of, number_of, parent_of, plain_of, span_of, times_of, warnings_in
 from whence.serve.jaeger.search import SPAN_KINDS
 from whence.serve.jaeger.service import NO_SERVICE, service_in
-from whence.serve.jaeger.untangle import WARNINGS, warnings_in
 from whence.serve.jaeger.whole import Trace
 
-Json = dict[str, Any]
 _SAFE: Final = (1 << 53) - 1
 """The greatest whole number that JavaScript holds; beyond it the digits are text."""
 _STATUS: Final = {1: "OK", 2: "ERROR"}
@@ -57,39 +55,33 @@ def _process(around: Around) -> Json:
 
 
 def _as_index(named: list[Json]) -> str:
-    return orjson.dumps({names.SERVICE_NAME: _plain(named[-1].get("value"))}, default=_text).decode()
+    return orjson.dumps({names.SERVICE_NAME: plain_of(named[-1])}, default=_text).decode()
 
 
 def _span(trace: str, span: Json, around: Around, process: str) -> Json:
-    start = _ns(span.get("startTimeUnixNano"))
-    attributes = span.get("attributes") or ()
-    warnings = [text for pair in attributes if pair.get("key") == WARNINGS for text in warnings_in(pair)]
+    start, end = times_of(span)
     return {
         "traceID": short(trace),
-        "spanID": str(span.get("spanId", "")).lower().zfill(16),
+        "spanID": span_of(span).zfill(16),
         "operationName": str(span.get("name") or ""),
         "references": list(_references(trace, span)),
         "startTime": start // 1_000,
-        "duration": max(_ns(span.get("endTimeUnixNano")) - start, 0) // 1_000,
+        "duration": max(end - start, 0) // 1_000,
         "tags": list(_span_tags(span, around[2])),
         "logs": [_log(event) for event in span.get("events") or ()],
         "processID": process,
-        "warnings": warnings or None,
+        "warnings": warnings_in(span.get("attributes") or ()) or None,
     }
-
-
-def _ns(written: Any) -> int:
-    return int(written or 0)
 
 
 def _references(trace: str, span: Json) -> Iterator[Json]:
     """The parent first, then the links; one to the parent only says what kind of reference it is."""
-    parent = str(span.get("parentSpanId") or "").lower()
+    parent = parent_of(span)
     kind, links = "CHILD_OF", []
     for link in span.get("links") or ():
-        to, of = str(link.get("traceId", "")).lower(), str(link.get("spanId", "")).lower()
+        to, of = str(link.get("traceId") or "").lower(), span_of(link)
         said = next((pair for pair in link.get("attributes") or () if pair.get("key") == "opentracing.ref_type"), None)
-        child = said is not None and _plain(said.get("value")) == "child_of"
+        child = said is not None and plain_of(said) == "child_of"
         if parent and (to, of) == (trace, parent):
             kind = "CHILD_OF" if child else "FOLLOWS_FROM"
         elif to.strip("0"):
@@ -106,11 +98,11 @@ def _span_tags(span: Json, scope: Json) -> Iterator[Json]:
         if said:
             yield _text_tag(key, str(said))
     yield from _tags(pair for pair in span.get("attributes") or () if pair.get("key") != WARNINGS)
-    kind = _number(span.get("kind"))
+    kind = number_of(span.get("kind"))
     if 0 < kind < len(SPAN_KINDS):
         yield _text_tag(names.SPAN_KIND, SPAN_KINDS[kind])
     status = span.get("status") or {}
-    code = _number(status.get("code"))
+    code = number_of(status.get("code"))
     if code in _STATUS:
         yield _text_tag("otel.status_code", _STATUS[code])
     if code == 2:
@@ -121,23 +113,19 @@ def _span_tags(span: Json, scope: Json) -> Iterator[Json]:
         yield _text_tag("w3c.tracestate", str(span["traceState"]))
 
 
-def _number(written: Any) -> int:
-    return written if isinstance(written, int) else 0
-
-
 def _log(event: Json) -> Json:
     written = event.get("attributes") or ()
     fields = _tags(written)
     if event.get("name") and not any(pair.get("key") == "event" for pair in written):
         fields.insert(0, _text_tag("event", str(event["name"])))
-    return {"timestamp": _ns(event.get("timeUnixNano")) // 1_000, "fields": fields}
+    return {"timestamp": ns_of(event.get("timeUnixNano")) // 1_000, "fields": fields}
 
 
 # --- values ---------------------------------------------------------------------------------------------------------------
 
 
 def _tags(written: Iterable[Json]) -> list[Json]:
-    return [tag_of(str(pair.get("key", "")), _plain(pair.get("value"))) for pair in written]
+    return [tag_of(str(pair.get("key", "")), plain_of(pair)) for pair in written]
 
 
 def _text_tag(key: str, text: str) -> Json:
@@ -160,13 +148,6 @@ def tag_of(key: str, value: Any) -> Json:
         case bytes():
             return {"key": key, "type": "binary", "value": _text(value)}
     return _text_tag(key, value if isinstance(value, str) else "" if value is None else _json(value))
-
-
-def _plain(written: Any) -> Any:
-    try:
-        return plain_value(written) if written else None
-    except (ValueError, TypeError):
-        return None
 
 
 def _json(value: Any) -> str:

@@ -18,6 +18,7 @@ from whence.event.model import Event
 from whence.otlp.parse import parse_line
 from whence.otlp.shown import Around, Json, around_of, event_on_span, is_projection, span_of_event, tree_of
 from whence.otlp.wire import protobuf_of_tree
+from whence.serve.jaeger.fields import parent_of, span_of
 from whence.serve.jaeger.limit import in_time
 
 Where = tuple[str, int]
@@ -210,7 +211,7 @@ def assemble(trace: str, parts: Parts, lines: Lines, masked: Masked | None = Non
     written: dict[str, list[tuple[Around, Json]]] = {}
     for found in lines.read(parts.places):
         for around, span in found.get(trace, ()):
-            alike = written.setdefault(str(span.get("spanId", "")).lower(), [])
+            alike = written.setdefault(span_of(span), [])
             if (around, span) not in alike and not is_projection(span.get("attributes")):
                 alike.append((around, span))
     spans: dict[str, tuple[Around, Json]] = {}
@@ -246,6 +247,6 @@ def _shown(trace: str, own: str, span: Json, may_see: Callable[[str, Any, Any], 
         and may_see(span_event_id_of(trace, own, n), event.get("timeUnixNano"), event.get("name"))
     ]
     shown = {**span, "events": events, "status": span.get("status") or {}}
-    if not str(span.get("parentSpanId") or "").strip("0"):
+    if not parent_of(span).strip("0"):
         shown.pop("parentSpanId", None)  # a parent of zeros would be shown as a span that is missing
     return shown
