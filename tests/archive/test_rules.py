@@ -44,7 +44,7 @@ def an_old_archive(path: Path, *events: Built) -> Path:
 
 
 def decided(event: Event, *rules: Rule) -> set[str]:
-    return set(deciding(event, Policy(keep=rules).rules()))
+    return set(deciding(Policy(keep=rules).rules())(event))
 
 
 def test_the_first_rule_that_matches_decides() -> None:
@@ -79,7 +79,7 @@ def test_a_file_stays_as_long_as_its_longest_lived_event_needs(types: list[str],
     days = {name: data.draw(st.integers(0, 100)) for name in order}
     policy = Policy(days=30, keep=keep(**days))
     events = [Event(id=str(n), type=name, time=0) for n, name in enumerate(types)]
-    holds = frozenset(text for event in events for text in deciding(event, policy.rules()))
+    holds = frozenset(text for event in events for text in deciding(policy.rules())(event))
     longest = max(days.get(name, 30) for name in types)
     for age, goes in ((longest - 0.5, False), (longest + 0.5, True)):
         one = Holding("g", "s", NOW - int(age * DAY), 1, 1, True, holds)

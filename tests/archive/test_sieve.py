@@ -172,5 +172,5 @@ def test_retention_finds_the_rules_of_every_line_without_decoding_each(events: l
         Path(directory, "some.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
         (segment,) = list_segments(Path(directory))
         found = held_in(segment, rules, noting=False)
-    every = {text for line in lines for event in decode(line, PLACE).events for text in deciding(event, rules)}
+    every = {text for line in lines for event in decode(line, PLACE).events for text in deciding(rules)(event)}
     assert found - {OTHERS} == every - {OTHERS} and (OTHERS in found or OTHERS not in every)

@@ -81,7 +81,7 @@ def _look(segment: Segment, rules: Sequence[Rule]) -> frozenset[str] | None:
     """None where not everything can be read."""
     problems: list[Problem] = []
     undecided = _Undecided(rules)
-    found = undecided.found
+    found, decided = undecided.found, deciding(rules)
     try:
         for line in segment.lines(problems, sieve=undecided):
             if len(found) > len(rules):
@@ -90,7 +90,7 @@ def _look(segment: Segment, rules: Sequence[Rule]) -> frozenset[str] | None:
                 found.add(OTHERS)
                 continue
             for event in _events(line):
-                found.update(deciding(event, rules))
+                found.update(decided(event))
     except (DataError, OSError):
         return None
     return None if any(problem.kind != "bad line" for problem in problems) else frozenset(found)

@@ -5,7 +5,7 @@ sealed never goes. An audit event is never kept for less than the audit days, wh
 later of the last event's time and the time the segment was begun, so that what was imported yesterday is a day old.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from whence.event import names
 from whence.event.kinds import Severity
 from whence.event.model import Event
+from whence.filter.match import matcher
 from whence.filter.tree import Compare, Filter, Path
 
 DAY: Final = 86_400 * 10**9
@@ -25,23 +26,12 @@ OTHERS: Final = "(all others)"
 
 
 class Rule(NamedTuple):
-    """Events that match are kept for `days`. `text` is the canonical text of the filter that `matches` answers."""
+    """Events that match a filter, which asks for no causes, are kept for `days`."""
 
     text: str
+    """The filter's canonical text."""
     days: float
-    matches: Callable[[Event], bool | None]
     tree: Filter
-    """The filter."""
-
-
-def is_audit(event: Event) -> bool:
-    """Whether an event matches `AUDIT`."""
-    return event.attributes.get(names.AUDIT) is True
-
-
-def is_error(event: Event) -> bool:
-    """Whether an event matches `ERRORS`."""
-    return event.severity is not None and event.severity >= Severity.ERROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +54,9 @@ class Policy:
     def rules(self) -> tuple[Rule, ...]:
         """Every rule in the order in which they are asked, those for audit events and errors among them."""
         return (
-            Rule(AUDIT, self.audit_days, is_audit, _AUDIT),
+            Rule(AUDIT, self.audit_days, _AUDIT),
             *self.keep,
-            Rule(ERRORS, self.error_days, is_error, _ERRORS),
+            Rule(ERRORS, self.error_days, _ERRORS),
         )
 
     def keeper(self, holds: Collection[str] | None) -> tuple[str, float]:
@@ -81,11 +71,16 @@ class Policy:
         return max(known, key=lambda one: one[1], default=(OTHERS, self.days))
 
 
-def deciding(event: Event, rules: Sequence[Rule]) -> Iterator[str]:
-    """The texts of the rules that say how long an event is kept: the first that matches it, `OTHERS` where none does; an
-    audit event's rule never stands alone before another one that would keep it longer."""
-    found = [rule.text for rule in rules if rule.matches(event)]
-    yield from found[: 2 if found[:1] == [AUDIT] else 1] or (OTHERS,)
+def deciding(rules: Sequence[Rule]) -> Callable[[Event], Sequence[str]]:
+    """Of an event the texts of the rules that say how long it is kept: the first that matches it, `OTHERS` where none does;
+    an audit event's rule never stands alone before another one that would keep it longer."""
+    matchers = [(rule.text, matcher(rule.tree)) for rule in rules]
+
+    def decided(event: Event) -> Sequence[str]:
+        found = [text for text, matches in matchers if matches(event)]
+        return found[: 2 if found[:1] == [AUDIT] else 1] or (OTHERS,)
+
+    return decided
 
 
 @dataclass(frozen=True, slots=True)

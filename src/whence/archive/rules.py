@@ -23,9 +23,10 @@ def rule_of(text: str, days: float, now: int) -> Rule:
     if canonical == AUDIT:
         raise ConfigError("cannot keep audit events by a rule: they have days of their own; set audit_days")
     try:
-        return Rule(canonical, days, matcher(tree), tree)
+        matcher(tree)
     except FilterError:
         raise FilterError(
             f"cannot keep events by {canonical}: a rule looks at one event at a time, and causes are other events; "
             "name what the event itself has"
         ) from None
+    return Rule(canonical, days, tree)
