@@ -37,25 +37,20 @@ class Frame(NamedTuple):
 
 def cut(chunks: Iterable[bytes], limit: int = names.FRAME_BYTES, most: int = names.FRAME_LIMIT) -> Iterator[bytes]:
     """The same bytes in pieces of about `limit`, each ending with a line; a line longer than `most` is itself cut."""
-    rest = bytearray()
+    rest = b""
     for chunk in chunks:
-        rest += chunk
-        while len(rest) >= limit:
-            end = rest.rfind(b"\n", 0, limit) + 1 or rest.find(b"\n", limit) + 1
-            if not end and len(rest) < most:
+        data = rest + chunk
+        at, left = 0, len(data)
+        while left >= limit:
+            end = data.rfind(b"\n", at, at + limit) + 1 or data.find(b"\n", at + limit) + 1
+            if not end and left < most:
                 break
-            end = min(end or most, most)
-            yield bytes(rest[:end])
-            del rest[:end]
+            end = min(end or len(data), at + most)
+            yield data[at:end]
+            at, left = end, len(data) - end
+        rest = data[at:]
     if rest:
-        yield bytes(rest)
-
-
-def compress_frame(plain: bytes) -> bytes:
-    """One frame, with its checksum and its plain length in it."""
-    return zstandard.ZstdCompressor(level=names.ZSTD_LEVEL, write_checksum=True, write_content_size=True).compress(
-        plain
-    )
+        yield rest
 
 
 def expand_frame(data: bytes, plain: int) -> bytes:
@@ -81,8 +76,9 @@ def compress_stream(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """
     sizes: list[tuple[int, int]] = []
     sha = hashlib.sha256()
+    engine = zstandard.ZstdCompressor(level=names.ZSTD_LEVEL, write_checksum=True, write_content_size=True)
     for piece in cut(chunks):
-        frame = compress_frame(piece)
+        frame = engine.compress(piece)
         sizes.append((len(frame), len(piece)))
         sha.update(frame)
         yield frame
