@@ -17,8 +17,9 @@ from typing import Literal
 import requests
 
 from build_lines import WHENCE
-from build_walk import environment, until
+from build_walk import environment
 from ports import free_port
+from waiting import until
 
 Way = Literal["through", "refuse", "hang", "cut", "slow"]
 _RESET = struct.pack("ii", 1, 0)
@@ -208,7 +209,7 @@ class Collect:
         command = [WHENCE, "collect", "--config", str(self._config), "--state", str(self._folder / "state"), *options]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
-        until(lambda: _listens(self.http) or self._run.poll() is not None, 60)
+        until(lambda: _listens(self.http) or self._run.poll() is not None)
         assert self._run.poll() is None, self.log()
 
     def kill(self) -> None:
@@ -279,7 +280,7 @@ class Load:
     def more(self, requests: int = 8) -> None:
         """Wait until so many more were acknowledged."""
         wanted = len(self.taken) + requests * self._records
-        until(lambda: len(self.taken) >= wanted, 60)
+        until(lambda: len(self.taken) >= wanted)
 
     def post(self, bodies: list[str]) -> bool:
         """One request beside the others; whether it was acknowledged."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from build_lines import WHENCE
-from build_walk import environment, until
+from build_walk import environment
 from ports import free_port
+from waiting import until
 from whence.archive.reader import Archive
 
 COUNT = 250
@@ -35,7 +36,7 @@ def a_process(command: list[str], ports: tuple[int, ...], folder: Path, env: Map
     log = folder / "log"
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=dict(env)) as process:
         try:
-            until(lambda: all(map(_listens, ports)) or process.poll() is not None, 60)
+            until(lambda: all(map(_listens, ports)) or process.poll() is not None)
             assert process.poll() is None, log.read_text()
             yield
             process.terminate()

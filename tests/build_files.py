@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from waiting import until
 from whence.collect.batch import LEVELS, Batch, Receipt
 from whence.collect.component import Host, Plug
 from whence.collect.outcome import Refused
@@ -96,10 +96,7 @@ class Reading:
 
     def until(self, condition: Callable[[], Any]) -> None:
         """Wait for it."""
-        deadline = time.monotonic() + SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, f"it did not come to pass; taken: {self.said[-20:]}"
-            time.sleep(0.005)
+        until(condition, said=lambda: f"taken: {self.said[-20:]}")
 
     def has(self, count: int) -> list[str]:
         """Wait until there are so many records, and a few looks longer; what they say."""

@@ -18,8 +18,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from build_serve import Client, a_server
 from build_shop import Asked, ns
 from build_traces import SECOND
-from build_walk import until
 from ports import free_port
+from waiting import until
 from whence.serve.jaeger.proto import STORAGE, HealthCheckRequest, HealthCheckResponse
 
 JAEGER = shutil.which("jaeger")
@@ -143,7 +143,7 @@ def a_jaeger(
         process = subprocess.Popen([JAEGER, "--config", str(file)], stdout=out, stderr=out, env=silent)
     found = Jaeger(http, otlp=otlp)
     try:
-        until(lambda: process.poll() is not None or _answers(found), 120)
+        until(lambda: process.poll() is not None or _answers(found))
         assert process.poll() is None, log.read_text()
         yield found
     finally:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ports import free_port
+from waiting import until
 from whence.collect.batch import Batch, Receipt
 from whence.collect.component import Consumer, Health, Host, Plug
 from whence.collect.outcome import Refused
@@ -184,10 +185,7 @@ service:
 
     def until(self, true: Callable[[], Any]) -> None:
         """Waits for it, and shows the log where it does not come."""
-        deadline = time.monotonic() + SECONDS
-        while not true():
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.02)
+        until(true, said=self.log.read_text)
 
     def send(self, body: str) -> str:
         """One line on a connection of its own; the answer. Raises OSError where nobody answers."""

@@ -2,8 +2,7 @@
 
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,14 +34,6 @@ def forget(directory: Path) -> None:
     plan = settled_plan(directory, Policy(days=1), now=now)
     assert plan.going
     assert all(one.trouble is None for one in remove(directory, plan.going, now, lambda going: None))
-
-
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for what another thread or process brings about."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)
 
 
 def write(writer: ArchiveWriter, names: Iterator[str] | list[str], run: str = "run-1", **fields: Any) -> None:

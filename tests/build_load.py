@@ -21,8 +21,9 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData, ResourceLo
 from build_lines import WHENCE
 from build_receivers import PROTO, Called, called, lines_in
 from build_requests import records_of
-from build_walk import environment, until
+from build_walk import environment
 from ports import free_port
+from waiting import until
 
 CONFIG = """\
 receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{http}", {more}}}, grpc: {{endpoint: "127.0.0.1:{grpc}"}}}}}}}}
@@ -60,7 +61,7 @@ class Served:
         self.starts += 1
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
-        until(lambda: self.said("ready: ") == self.starts or self.process.poll() is not None, 90)
+        until(lambda: self.said("ready: ") == self.starts or self.process.poll() is not None)
         assert self.process.poll() is None, self.log.read_text()
 
     def said(self, words: str) -> int:
@@ -164,7 +165,7 @@ class Load:
             now = Counter(one.split()[0] for one in list(self.acknowledged))
             return all(now[name] >= before[name] + count for name in self.senders)
 
-        until(all_of_them, 90)
+        until(all_of_them)
 
     def _bodies(self, name: str) -> Iterator[str]:
         number = 0

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
 
-from build_live import until
 from build_programs import WHENCE, environment_with
 from build_serve import Client
+from waiting import until
 
 FREE = ("--endpoint", "127.0.0.1:0", "--jaeger", "none")
 

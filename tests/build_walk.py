@@ -3,8 +3,7 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -93,11 +92,3 @@ def is_sound(directory: Path) -> None:
     names = [path.name for path in directory.rglob("*") if ".index." not in path.name and ".causes." not in path.name]
     left = [name for name in names if name.endswith(".tmp") or name.startswith(".probe")]
     assert not left, left
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for a condition that another thread or process brings about."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.002)

@@ -3,10 +3,10 @@
 Usage: retain_and_die.py ARCHIVE CALL N
 """
 
-import os
-import signal
 import sys
 from pathlib import Path
+
+from dying import die_before
 
 from whence.archive.removal import remove, survey
 from whence.archive.retention import Policy, plan
@@ -18,16 +18,7 @@ def main() -> None:
     archive, call, left = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     everything = plan([one for one, _ in survey(archive)], Policy(total_bytes=0), NOW).going
     going = sorted(everything, key=lambda removal: removal.holding.stem)[:2]
-    real = getattr(os, call)
-
-    def counted(*arguments: object, **named: object) -> object:
-        nonlocal left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-        return real(*arguments, **named)
-
-    setattr(os, call, counted)
+    die_before(call, left)
     assert all(result.trouble is None for result in remove(archive, going, NOW, lambda _: None))
 
 

@@ -1,11 +1,10 @@
 """Following: every complete line once, while files rotate, are sealed and compressed, by whoever writes them."""
 
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from build_archive import TORTURE, a_line, some_lines, uid_of, write_archive
+from waiting import until
 from whence.archive.follow import follow
 from whence.archive.writer import ArchiveWriter, WriterOptions
 
@@ -29,14 +28,6 @@ class Follower:
         self._thread.join(60)
         assert not self._thread.is_alive()
         return self.seen
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for a condition that another thread brings about."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.002)
 
 
 def test_followers_see_each_line_once_while_files_change_form(tmp_path: Path) -> None:

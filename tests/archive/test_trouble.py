@@ -7,40 +7,19 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from build_archive import TORTURE, a_line, run_script, some_lines, stored_uids, uid_of
+from build_disks import fill
+from waiting import until
 from whence.archive.reader import Archive
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, Durability, WriterOptions
 from whence.errors import StorageError
 
 QUICK = WriterOptions(Durability.DURABLE, probe_seconds=0.02, compress_over=None)
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for a condition that another thread brings about."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)
-
-
-def fill(directory: Path) -> Path:
-    """Take every byte that is left on a disk; gives the file to delete."""
-    file = directory / "ballast"
-    with file.open("wb", buffering=0) as ballast:
-        for size in (65536, 4096, 1):
-            try:
-                while True:
-                    ballast.write(b"x" * size)
-            except OSError:
-                continue
-    return file
 
 
 @pytest.mark.linux_root

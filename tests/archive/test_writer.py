@@ -4,26 +4,18 @@ import gc
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from build_archive import a_line, some_lines, stored_uids, uid_of, write_archive
+from waiting import until
 from whence.archive import names
 from whence.archive.reader import Archive
 from whence.archive.terms import rotation_due, sync_in
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, Durability, WriterOptions
 from whence.errors import StorageError
-
-
-def until(condition, seconds: float = 20.0) -> None:
-    """Wait for a condition that another thread brings about."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)
 
 
 def test_lines_are_in_the_file_when_append_returns(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from build_backend import Say, a_backend
 from build_cli import Ask
 from build_clients import whence_collector
 from build_jaeger import a_jaeger, needs_jaeger
-from build_walk import until
+from waiting import until
 from whence.archive.reader import Archive
 from whence.event import names
 from whence.otlp import wire
@@ -145,7 +145,7 @@ def test_a_jaeger_shows_what_was_pushed(tmp_path: Path, whence: Ask) -> None:
         answer = whence("push", "-a", archive, "--otlp", url, "--projections", "events")
         assert answer.code == 0 and "sent 5 spans" in answer.err, answer.err
         run = trace_of_run("run-1")
-        until(lambda: len(in_jaeger(jaeger, run)) == 2 and len(in_jaeger(jaeger, TRACE)) == 2, 60)
+        until(lambda: len(in_jaeger(jaeger, run)) == 2 and len(in_jaeger(jaeger, TRACE)) == 2)
         first, other, events = in_jaeger(jaeger, TRACE), in_jaeger(jaeger, OTHER), in_jaeger(jaeger, run)
     ask = (TRACE, f"{projected_span_id('01J00000000000000000000001'):016x}")
     assert first["ask"]["references"][0] == {"refType": "CHILD_OF", "traceID": TRACE, "spanID": FIRST}

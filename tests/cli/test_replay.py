@@ -7,9 +7,9 @@ from pathlib import Path
 
 from build_backend import a_backend
 from build_cli import Ask
-from build_live import until
 from build_programs import WHENCE
 from build_replay import SECOND, an_archive, events_apart
+from waiting import until
 
 
 def test_events_are_shown_again_as_chosen(tmp_path: Path, whence: Ask) -> None:

@@ -18,7 +18,8 @@ from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 
 from build_load import Load, Served, a_served, is_running
 from build_otlp import a_log
-from build_walk import TORTURE, until
+from build_walk import TORTURE
+from waiting import until
 
 ROUNDS = 10 if TORTURE else 1
 A_WHILE = 20
@@ -40,7 +41,7 @@ def test_killed_under_load_it_has_what_it_acknowledged(tmp_path: Path, processes
                 served.end(signal.SIGKILL)
                 served.start()
                 load.wait(A_WHILE)
-                until(lambda children=children: not any(map(is_running, children)), 60)
+                until(lambda children=children: not any(map(is_running, children)))
         assert served.end() == 0
         load.check(answered=False)
 
@@ -53,7 +54,7 @@ def test_a_killed_process_of_several_is_replaced_under_load(tmp_path: Path) -> N
             for n in range(ROUNDS):
                 load.wait(A_WHILE)
                 os.kill(chance.choice(served.children()), signal.SIGKILL)
-                until(lambda n=n: served.said("runs again") == n + 1, 90)
+                until(lambda n=n: served.said("runs again") == n + 1)
                 assert len(served.children()) == 2
                 load.wait(A_WHILE)
         assert served.end() == 0
@@ -89,7 +90,7 @@ def test_reloaded_under_load_it_loses_nothing_in_flight(tmp_path: Path, processe
                 )
                 served.write(listener, f"rotate_seconds: {1000 + n - (n % 3 == 0)}")
                 served.process.send_signal(signal.SIGHUP)
-                until(lambda n=n: served.said("reloaded: ") == n + 1, 90)
+                until(lambda n=n: served.said("reloaded: ") == n + 1)
             load.wait(A_WHILE)
         assert served.said("reload refused") == 0
         assert served.end() == 0
@@ -121,7 +122,7 @@ def test_official_exporters_get_everything_through_stops_and_starts(tmp_path: Pa
             thread.start()
         for _ in range(ROUNDS):
             before = [len(one) for one in sent]
-            until(lambda before=before: all(len(one) > some + 50 for one, some in zip(sent, before, strict=True)), 90)
+            until(lambda before=before: all(len(one) > some + 50 for one, some in zip(sent, before, strict=True)))
             assert served.end() == 0, served.log.read_text()
             served.start()
         over.set()
@@ -140,7 +141,7 @@ def test_the_ports_are_free_again_after_a_kill(tmp_path: Path) -> None:
     with a_served(tmp_path, "--processes", "2") as served:
         children = served.children()
         served.end(signal.SIGKILL)
-        until(lambda: not any(map(is_running, children)), 60)
+        until(lambda: not any(map(is_running, children)))
         alone = Served(tmp_path)
         alone.http, alone.grpc, alone.starts = served.http, served.grpc, served.starts
         alone.write()

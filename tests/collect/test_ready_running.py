@@ -12,8 +12,9 @@ import urllib3
 from build_backend import a_pair
 from build_clients import COUNT, Server, a_process, arrived_complete, records_of, send, whence_collector
 from build_lines import WHENCE
-from build_walk import PROGRAMS, environment, until, whence_cli
+from build_walk import PROGRAMS, environment, whence_cli
 from ports import free_port
+from waiting import until
 from whence.otlp.shown import is_projection
 
 READY = Path(__file__).parents[2] / "collector-config"
@@ -82,7 +83,7 @@ def test_archive_and_jaeger_sends_spans_and_events_on(tmp_path: Path) -> None:
         }
         with ready(tmp_path / "here", "archive-and-jaeger.yaml", sets, JAEGER=f"127.0.0.1:{jaeger.grpc}") as server:
             spans = a_client(server, "both")
-            until(lambda: len(records_of(jaeger.archive, "both")["spans"]) >= 2 * COUNT, 60)
+            until(lambda: len(records_of(jaeger.archive, "both")["spans"]) >= 2 * COUNT)
     arrived_complete(server.archive, "both", spans)
     there = records_of(jaeger.archive, "both")
     shown = [span for span in there["spans"] if is_projection(span["attributes"])]
@@ -106,7 +107,7 @@ def test_the_edge_forwards_later(tmp_path: Path) -> None:
     with whence_collector(tmp_path / "gateway") as gateway:
         variables = {"GATEWAY": gateway.endpoint("http"), "GATEWAY_TOKEN": token}
         with ready(tmp_path / "edge", "edge-forwards-later.yaml", sets, **variables):
-            until(lambda: is_whole(gateway.archive, "edge"), 60)
+            until(lambda: is_whole(gateway.archive, "edge"))
     arrived_complete(gateway.archive, "edge", spans)
 
 
@@ -137,7 +138,7 @@ def test_the_gateway_masks_before_it_stores_or_sends(tmp_path: Path) -> None:
                     url = f"https://localhost:{gateway.http}/v1/logs"
                     answer = pool.request("POST", url, body=json.dumps(body), headers=headers, retries=False)
                     assert answer.status == status, answer.data
-            until(lambda: bool(backend.archive.exists() and records_of(backend.archive, "masked")["logRecords"]), 60)
+            until(lambda: bool(backend.archive.exists() and records_of(backend.archive, "masked")["logRecords"]))
     for archive in (gateway.archive, backend.archive):
         [found] = records_of(archive, "masked")["logRecords"]
         assert found["body"]["stringValue"].startswith("mail to ") and "ada@" not in json.dumps(found)
@@ -163,5 +164,5 @@ def test_whence_reads_an_archive_as_the_collector_is_told_to(tmp_path: Path) -> 
     with whence_collector(tmp_path / "second") as second:
         variables = {"WHENCE_ARCHIVE": first.archive, "BACKEND": second.endpoint("http"), "STATE": tmp_path / "state"}
         with ready(tmp_path / "reader", "upstream-read-archive.yaml", listens=False, **variables):
-            until(lambda: is_whole(second.archive, "read"), 60)
+            until(lambda: is_whole(second.archive, "read"))
     arrived_complete(second.archive, "read", spans)

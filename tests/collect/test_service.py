@@ -1,7 +1,6 @@
 """Pipelines in a running service: order, fan-out, connectors, counting, and what is stopped and kept when it changes."""
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 
 from build_collect import LIVES, LOGS_ONLY, Keep, Source, a_config, some_logs
+from waiting import until
 from whence.collect.batch import Receipt
 from whence.collect.component import Health
 from whence.collect.outcome import Refused, Unacceptable
@@ -188,7 +188,7 @@ def test_a_stop_waits_for_requests_whose_receiver_does_not(collector: Collector)
     left: list[list[str]] = []
     stopping = threading.Thread(target=lambda: left.append(collector.service.stop(60)))
     stopping.start()
-    _until(lambda: ("source", "stopped") in LIVES)
+    until(lambda: ("source", "stopped") in LIVES)
     assert ("keep", "stopped") not in LIVES
     keep.gate.set()
     sender.join(30)
@@ -258,7 +258,7 @@ def test_a_request_in_flight_is_answered_before_anything_changes(collector: Coll
     change = "exporters: {keep: {label: new, sending_queue: {enabled: false}}}"
     reloading = threading.Thread(target=lambda: done.append(collector.reload(LOGS_ONLY, change)))
     reloading.start()
-    _until(lambda: collector.service._gate._closed)
+    until(lambda: collector.service._gate._closed)
     second = threading.Thread(target=lambda: outcomes.append(source.send(some_logs("second"))))
     second.start()
     assert ("keep", "stopped") not in LIVES
@@ -322,7 +322,7 @@ def test_a_replaced_exporter_drains_its_memory_beside_its_successor(collector: C
     collector.start(LOGS_ONLY)
     LIVES.clear()
     collector.reload(LOGS_ONLY, "exporters::keep::label: new")
-    _until(lambda: ("keep", "stopped") in LIVES)
+    until(lambda: ("keep", "stopped") in LIVES)
     assert LIVES.index(("keep", "started")) < LIVES.index(("keep", "stopped"))
 
 
@@ -370,10 +370,3 @@ def test_requests_without_pause_through_many_reloads_are_each_kept_once(collecto
     ]
     assert sorted(arrived) == sorted(sent)
     assert len(sent) > 20
-
-
-def _until(true: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 import whence
 from build import an_archive, an_event, append
 from build_archive import DEFAULT, TORTURE, some_lines, write_archive
+from waiting import until
 from whence.archive import names
 from whence.archive.reader import Archive, Segment
 from whence.archive.writer import ArchiveWriter, WriterOptions
@@ -25,13 +25,6 @@ from whence.record.settings import read_settings
 
 DEADLINE = 60.0
 SMALL = WriterOptions(rotate_bytes=60_000, compress_over=50_000)
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen in {DEADLINE:g} s"
-        time.sleep(0.02)
 
 
 def sealed(directory: Path, count: int = 8) -> Path:
@@ -185,11 +178,11 @@ def test_closed_files_are_indexed_while_the_program_goes_on(tmp_path: Path) -> N
     lines = some_lines(200, size=10_000)
     for line in lines:
         writer.append("run", "logs", [line])
-    until(lambda: list((tmp_path / "x").rglob("*" + names.INDEX_NOTE)), "a sidecar")
+    until(lambda: list((tmp_path / "x").rglob("*" + names.INDEX_NOTE)))
     known = background._beside[(tmp_path / "x").resolve()]
     process = known.process
     assert process is not None
-    until(lambda: process.pid not in children(), "the end of the process")
+    until(lambda: process.pid not in children())
     writer.close()
     assert_answers(tmp_path / "x")
 
@@ -215,7 +208,7 @@ def test_trouble_with_it_is_no_trouble_of_the_writer(tmp_path: Path) -> None:
     writer = ArchiveWriter(tmp_path / "x", WriterOptions(rotate_bytes=1, on_sealed=fail))
     for line in some_lines(5):
         writer.append("run", "logs", [line])
-    until(lambda: writer.status.segments_sealed >= 4, "the seals")
+    until(lambda: writer.status.segments_sealed >= 4)
     assert writer.close().segments_unsealed == 0
 
 
@@ -243,7 +236,7 @@ def test_commands_leave_the_index_to_a_process(tmp_path: Path, command: str) -> 
     else:
         write_archive(tmp_path / "x", some_lines(300, size=10_000))
         assert call(["seal", "-a", str(tmp_path / "x")]) == 0
-    until(lambda: list((tmp_path / "x").rglob("*" + names.INDEX_NOTE)), "a sidecar")
+    until(lambda: list((tmp_path / "x").rglob("*" + names.INDEX_NOTE)))
 
 
 def test_recording_loads_nothing_that_makes_sidecars() -> None:

@@ -6,7 +6,6 @@ CPython runs handlers on the main thread after calls, at the start of functions 
 import dis
 import sys
 import threading
-import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from build_queue import SlowSink, a_queue, a_record, hold, numbers
+from waiting import until
 from whence.record.queue import Queue, WhenFull
 
 FILES = ("queue.py", "interrupts.py", "threading.py")
@@ -75,14 +75,6 @@ def ends(call: Callable[[], Any]) -> Any:
     thread.join(30)
     assert given, "it hangs"
     return given[0]
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for something that another thread does."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.0005)
 
 
 @pytest.mark.parametrize("when_full", list(WhenFull))

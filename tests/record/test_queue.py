@@ -1,13 +1,13 @@
 """The queue's promises: nothing lost in a burst, every policy by name, and exact counts of what was not kept."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from build_queue import SlowSink, a_queue, a_record, hold, numbers, stored
+from waiting import until
 from whence.archive.reader import Archive
 from whence.event import names
 from whence.record.queue import WhenFull, together
@@ -182,9 +182,3 @@ def test_a_blocked_thread_goes_on_when_there_is_room_though_the_disk_stands(sink
     worker.join(10)
     assert queue._store_chunk() == 10
     assert numbers(sink) == list(range(20))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"

@@ -9,8 +9,9 @@ import pytest
 
 import whence
 from build import START, an_event
-from build_live import until, write
+from build_live import write
 from build_replay import SECOND, Heard, an_archive, events_apart, going
+from waiting import until
 from whence.archive.writer import ArchiveWriter
 from whence.errors import ConfigError, FilterError
 from whence.event.model import Event

@@ -16,9 +16,10 @@ from pydantic import ValidationError
 from build import an_archive, an_event
 from build_backend import FAST, Backend, Say, a_backend
 from build_exporters import a_host
-from build_live import TURNING, a_writer, forget, until, write
+from build_live import TURNING, a_writer, forget, write
 from build_serve import Client, a_server
 from build_serve_process import FREE, a_process
+from waiting import until
 from whence.serve.extension import ServeExtension
 from whence.serve.settings import ServeSettings
 

@@ -1,14 +1,14 @@
 """`whence collect` sends on through a network that refuses, hangs, cuts, crawls and throttles: every event is delivered."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from build_backend import Backend, Say, a_backend, retry_info
-from build_chaos import Collect, Load, Proxy, a_collect, a_proxy, missing
-from build_walk import TORTURE, until
+from build_backend import Backend, Say, retry_info
+from build_chaos import Collect, Load, Proxy, a_collect, missing
+from build_walk import TORTURE
+from waiting import until
 
 RETRY = "retry_on_failure: {initial_interval: 20ms, max_interval: 200ms}, timeout: 1500ms"
 ROUNDS = 5 if TORTURE else 1
@@ -23,26 +23,6 @@ THROTTLES = {
 }
 
 
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    """A backend that says yes."""
-    with a_backend() as found:
-        yield found
-
-
-@pytest.fixture(params=["http", "grpc"])
-def by(request: pytest.FixtureRequest) -> str:
-    """The transport."""
-    return str(request.param)
-
-
-@pytest.fixture
-def proxy(backend: Backend, by: str) -> Iterator[Proxy]:
-    """What stands before the backend."""
-    with a_proxy(getattr(backend, by)) as found:
-        yield found
-
-
 def exporter(by: str, proxy: Proxy, queue: str = "queue_size: 100000", more: str = RETRY) -> str:
     """An exporter behind the proxy."""
     tls = "tls: {insecure: true}, " if by == "grpc" else ""
@@ -53,7 +33,7 @@ def delivered(load: Load, backend: Backend, collect: Collect) -> None:
     """Everything that was acknowledged arrives."""
     load.end()
     try:
-        until(lambda: not missing(load, backend.bodies), 90)
+        until(lambda: not missing(load, backend.bodies))
     except AssertionError:
         lost = missing(load, backend.bodies)
         raise AssertionError(f"{len(lost)} of {len(load.taken)} missing\n{collect.log()[-3000:]}") from None
@@ -69,14 +49,14 @@ def test_every_event_is_delivered_through_all_of_it(tmp_path: Path, by: str, bac
                 made, cuts = proxy.made, proxy.cuts
                 load.more()
                 if way == "cut":
-                    until(lambda cuts=cuts: proxy.cuts >= cuts + 3, 60)  # type: ignore[misc]
+                    until(lambda cuts=cuts: proxy.cuts >= cuts + 3)  # type: ignore[misc]
                 elif way == "hang":
-                    until(lambda made=made: proxy.made > made, 60)  # type: ignore[misc]
+                    until(lambda made=made: proxy.made > made)  # type: ignore[misc]
                 elif way in ("slow", "through"):
                     kept = len(backend.kept)
-                    until(lambda kept=kept: len(backend.kept) >= kept + 3, 60)  # type: ignore[misc]
+                    until(lambda kept=kept: len(backend.kept) >= kept + 3)  # type: ignore[misc]
             backend.answers = THROTTLES[by] * 5
-            until(lambda: not backend.answers, 60)
+            until(lambda: not backend.answers)
         delivered(load, backend, collect)
         assert collect.stop() == 0
         assert "gives up" not in collect.log()

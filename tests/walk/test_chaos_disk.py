@@ -1,17 +1,16 @@
 """The queue on disk through kills, torn files and a full disk, in a real `whence collect`: what it acknowledged arrives."""
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from build_backend import Backend, a_backend
+from build_backend import Backend
 from build_chaos import Load, Proxy, a_collect, a_proxy, missing
-from build_walk import TORTURE, until
+from build_disks import a_disk
+from build_walk import TORTURE
+from waiting import until
 
 ROUNDS = 8 if TORTURE else 2
 QUEUE = "storage: file_storage, queue_size: 1000000"
@@ -19,38 +18,10 @@ RETRY = "retry_on_failure: {initial_interval: 20ms, max_interval: 200ms}, timeou
 
 
 @pytest.fixture
-def backend() -> Iterator[Backend]:
-    """A backend that says yes."""
-    with a_backend() as found:
-        yield found
-
-
-@pytest.fixture(params=["http", "grpc"])
-def by(request: pytest.FixtureRequest) -> str:
-    """The transport."""
-    return str(request.param)
-
-
-@pytest.fixture
-def proxy(backend: Backend, by: str) -> Iterator[Proxy]:
-    """What stands before the backend."""
-    with a_proxy(getattr(backend, by)) as found:
-        yield found
-
-
-@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 400 KiB, where this machine allows mounting."""
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        pytest.skip("mounting a tmpfs needs root on Linux")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"cannot mount a tmpfs here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", place], check=False)
+    """A disk of 400 KiB."""
+    with a_disk(tmp_path / "disk", "size=400k") as disk:
+        yield disk
 
 
 def exporter(by: str, proxy: Proxy) -> str:
@@ -89,7 +60,7 @@ def test_what_was_acknowledged_in_an_outage_survives_kills(
             collect.kill()  # while what was queued is on its way
             collect.begin()
         load.end()
-        until(lambda: not missing(load, backend.bodies), 90)
+        until(lambda: not missing(load, backend.bodies))
         assert collect.stop() == 0
         assert "gives up" not in collect.log()
     twice = [body for body, count in Counter(backend.bodies()).items() if count > 1]
@@ -113,7 +84,7 @@ def test_a_torn_file_needs_nobody(tmp_path: Path, backend: Backend) -> None:
                 file.write(bytes(4096) if tear == "zeros" else last.read_bytes()[:50])
             proxy.go("through")
             collect.begin()
-            until(lambda load=load: not missing(load, backend.bodies), 60)  # type: ignore[misc]
+            until(lambda load=load: not missing(load, backend.bodies))  # type: ignore[misc]
             assert collect.stop() == 0
             assert "torn end" in collect.log()
         assert not queue_files(folder)
@@ -127,11 +98,11 @@ def test_a_full_disk_refuses_until_it_is_freed(
     proxy.go("refuse")
     with a_collect(tmp_path / "c", exporter(by, proxy), storage(small_disk)) as collect:
         with Load(collect.http, records=100) as load:
-            until(lambda: load.refused >= 3, 60)
+            until(lambda: load.refused >= 3)
             assert "No space left" in collect.log()
             before = len(load.taken)
             proxy.go("through")  # what is delivered is deleted
-            until(lambda: len(load.taken) > before + 1000, 60)
-        until(lambda: not missing(load, backend.bodies), 60)
+            until(lambda: len(load.taken) > before + 1000)
+        until(lambda: not missing(load, backend.bodies))
         assert collect.stop() == 0
         assert "gives up" not in collect.log()

@@ -15,8 +15,9 @@ from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs.export import LogRecordExportResult
 
 from build_otlp import a_log
-from build_walk import TORTURE, environment, until
+from build_walk import TORTURE, environment
 from ports import free_port
+from waiting import until
 from whence.archive.reader import Archive
 
 CONFIG = """\
@@ -52,11 +53,11 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path, wanted: int
 
     with subprocess.Popen([*command, "--config", str(config)], env=environment()) as process:
         try:
-            until(lambda: _answers(http), 60)
+            until(lambda: _answers(http))
             senders = [threading.Thread(target=send, args=(n,)) for n in range(3)]
             for sender in senders:
                 sender.start()
-            until(lambda: all(sum(f"sender {n}," in one for one in list(taken)) >= wanted for n in range(3)), 120)
+            until(lambda: all(sum(f"sender {n}," in one for one in list(taken)) >= wanted for n in range(3)))
         finally:
             process.kill()
             over.set()

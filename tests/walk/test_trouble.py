@@ -4,12 +4,11 @@ import json
 import logging
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import whence
-from build_walk import is_sound, recorded, run, until, whence_cli
+from build_disks import a_disk, fill
+from build_walk import is_sound, recorded, run, whence_cli
+from waiting import until
 from whence.archive.reader import Archive
 from whence.event import names
 from whence.event.vocabularies.simulation import Decision
@@ -61,39 +62,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """A small disk of its own (a tmpfs with these mount options), where this machine allows mounting."""
-    mounted: list[Path] = []
-
-    def mount(options: str) -> Path:
-        if not sys.platform.startswith("linux") or os.geteuid() != 0:
-            pytest.skip("mounting a tmpfs needs root on Linux")
-        place = tmp_path / f"disk-{len(mounted)}"
-        place.mkdir()
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"cannot mount a tmpfs here: {done.stderr.strip()}")
-        mounted.append(place)
-        return place
-
-    yield mount
-    whence.shutdown(1)
-    for place in mounted:
-        subprocess.run(["umount", "-l", place], check=False)
-
-
-def fill(directory: Path) -> Path:
-    """Take every byte that is left on a disk; gives the file to delete."""
-    file = directory / "ballast"
-    with file.open("wb", buffering=0) as ballast:
-        for size in (65536, 4096, 1):
-            try:
-                while True:
-                    ballast.write(b"x" * size)
-            except OSError:
-                continue
-    return file
+    """Small disks of their own (tmpfs with these mount options), where this machine allows mounting."""
+    number = count()
+    with ExitStack() as mounted:
+        yield lambda options: mounted.enter_context(a_disk(tmp_path / f"disk-{next(number)}", options))
+        whence.shutdown(1)
 
 
 # --- where the archive is to be -------------------------------------------------------------------------------------------

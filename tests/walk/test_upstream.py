@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from build_clients import COUNT, Server, a_process, arrived_complete, records_of, send, whence_collector
-from build_walk import PROGRAMS, environment, until, whence_cli
+from build_walk import PROGRAMS, environment, whence_cli
 from ports import free_port
+from waiting import until
 
 OTELCOL = shutil.which("otelcol-contrib") or shutil.which("otelcol")
 READY = Path(__file__).parents[2] / "collector-config"
@@ -95,7 +96,7 @@ def test_it_reads_an_archive_with_the_ready_configuration(tmp_path: Path, collec
     config = (READY / "upstream-read-archive.yaml").read_text()
     variables = {"BACKEND": collector.endpoint("http"), "STATE": tmp_path, "WHENCE_ARCHIVE": first.archive}
     with _otelcol(tmp_path / "otelcol", config, **variables):
-        until(lambda: _whole(collector.archive, service), 60)
+        until(lambda: _whole(collector.archive, service))
     arrived_complete(collector.archive, service, spans)
 
 

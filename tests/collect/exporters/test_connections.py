@@ -9,7 +9,7 @@ import pytest
 from build_backend import Backend, a_backend, a_sender, counted, stopped
 from build_chaos import Proxy, a_proxy
 from build_collect import a_config, some_logs
-from build_walk import until
+from waiting import until
 from whence.collect.config.model import BadConfig
 
 TEXT = "".join(random.Random(1).choices("ab", k=200_000))
@@ -90,7 +90,7 @@ def test_http_keeps_connections_as_it_is_told(backend: Backend, settings: dict[s
         sender = a_sender("http", proxy.http, sending_queue={"num_consumers": 1}, **settings)
         for number in range(5):
             sender.consume(some_logs(str(number)))
-            until(lambda number=number: counted(sender, "sent") == number + 1, 60)  # type: ignore[misc]
+            until(lambda number=number: counted(sender, "sent") == number + 1)  # type: ignore[misc]
         stopped(sender)
         assert proxy.made == wanted
         assert len(backend.kept) == 5

@@ -15,8 +15,10 @@ import pytest
 import zstandard
 from pydantic import ValidationError
 
-from build_exporters import a_disk_that_freezes, a_host, a_small_disk, bodies, eventually, fill, is_taken, services
+from build_disks import a_disk, fill
+from build_exporters import a_disk_that_freezes, a_host, bodies, is_taken, services
 from build_files import a_line, reading
+from waiting import until
 from whence.archive.reader import Archive
 from whence.collect.batch import Batch
 from whence.collect.exporters import file_appended
@@ -30,6 +32,7 @@ import sys
 sys.path[:0] = sys.argv[1:3]
 from pathlib import Path
 from test_file import started
+from build_disks import a_disk, fill
 from build_exporters import services
 exporter = started(Path(sys.argv[3]))
 for number in range(20):
@@ -197,7 +200,7 @@ def test_after_a_failed_sync_a_file_is_left_as_it_is_and_a_new_one_begun(
                 exporter.consume(services("two"))
             assert "input/output error" in (exporter.health().reason or "")
         assert is_taken(exporter, services("two"))
-        eventually(lambda: exporter.health().ok)
+        until(lambda: exporter.health().ok)
     (aside,) = tmp_path.glob("out-*.json")
     assert bodies(aside.read_bytes()) == ["one", "two"]
     assert bodies(path.read_bytes()) == ["two"]
@@ -301,7 +304,7 @@ def test_a_collectors_settings_are_taken_as_they_are() -> None:
 @pytest.mark.linux_root
 def test_a_full_disk_refuses_until_it_is_freed(tmp_path: Path) -> None:
     """Health says so, and says when it is over without a request; no part of a line is left."""
-    with a_small_disk(tmp_path / "disk") as disk, running(disk / "out.json") as exporter:
+    with a_disk(tmp_path / "disk", "size=2m") as disk, running(disk / "out.json") as exporter:
         exporter.consume(services("before"))
         filler = fill(disk)
         with pytest.raises(Refused, match="the disk is full") as refused:
@@ -311,7 +314,7 @@ def test_a_full_disk_refuses_until_it_is_freed(tmp_path: Path) -> None:
         assert "the disk is full" in (exporter.health().reason or "")
         assert (disk / "out.json").read_bytes().endswith(b"\n")
         filler.unlink()
-        eventually(lambda: exporter.health().ok)
+        until(lambda: exporter.health().ok)
         assert is_taken(exporter, services("after"))
         found = bodies((disk / "out.json").read_bytes())
     assert (found[0], found[-1]) == ("before", "after")
@@ -328,7 +331,7 @@ def test_a_frozen_disk_refuses_in_time(tmp_path: Path) -> None:
                 exporter.consume(services("during"))
         assert "does not answer" in (exporter.health().reason or "")
         disk.thaw()
-        eventually(lambda: exporter.health().ok)
+        until(lambda: exporter.health().ok)
         assert is_taken(exporter, services("after"))
         found = bodies((disk.path / "out.json").read_bytes())
     assert (found[0], found[-1]) == ("before", "after")
@@ -341,10 +344,10 @@ def test_a_disk_that_does_not_answer_refuses_in_time(tmp_path: Path) -> None:
     with running(path, timeout="200ms") as exporter:
         with pytest.raises(Refused, match="does not answer"):
             exporter.consume(services("large", text="x" * 1_000_000))
-        eventually(lambda: not exporter.health().ok)
+        until(lambda: not exporter.health().ok)
         assert "does not answer" in (exporter.health().reason or "")
         reader = subprocess.Popen(["cat", path], stdout=subprocess.DEVNULL)
-        eventually(lambda: exporter.health().ok)
+        until(lambda: exporter.health().ok)
         assert is_taken(exporter, services("after"))
     reader.wait(60)
 

@@ -6,7 +6,7 @@ from typing import Any
 from build_backend import a_sender, stopped
 from build_jaeger import a_jaeger, needs_jaeger
 from build_processors import a_log, a_span, logs, spans
-from build_walk import until
+from waiting import until
 from whence.event import names
 from whence.otlp.project import projected_span_id
 from whence.otlp.shown import trace_of_run
@@ -36,7 +36,7 @@ def test_a_jaeger_shows_events_with_their_links(tmp_path: Path) -> None:
         fail = an_event("fail", UIDS["wake"], severityNumber=17)
         sender.consume(logs(wake, fail, a_log("no event"), resource={"service.name": "town"}))
         run = trace_of_run("town")
-        until(lambda: len(in_jaeger(jaeger, TRACE)) == len(in_jaeger(jaeger, run)) == 2, 60)
+        until(lambda: len(in_jaeger(jaeger, TRACE)) == len(in_jaeger(jaeger, run)) == 2)
         stopped(sender)
         recorded, events = in_jaeger(jaeger, TRACE), in_jaeger(jaeger, run)
     assert references(recorded["second"]) == {(TRACE, FIRST)}

@@ -14,7 +14,7 @@ import pytest
 from build_backend import a_sender, stopped
 from build_collect import some_logs
 from build_receivers import certificate
-from build_walk import until
+from waiting import until
 from whence.collect.ciphers import openssl_ciphers
 from whence.collect.exporters import otlp_http
 from whence.errors import ConfigError
@@ -99,7 +99,7 @@ def test_versions_and_suites_are_those_of_the_handshake(
 ) -> None:
     """Over HTTP; by the names of the Collector's configuration or OpenSSL's."""
     with shaken(door, "http", **tls):
-        until(lambda: bool(door.shakes), 60)
+        until(lambda: bool(door.shakes))
     assert door.shakes[0].version == wanted[0]
     assert wanted[1] in (None, door.shakes[0].cipher)
 
@@ -150,24 +150,24 @@ def test_a_renewed_certificate_is_shown_without_a_restart(
     ours[1].write_bytes(key.read_bytes())
     tls = {"cert_file": str(ours[0]), "key_file": str(ours[1]), "reload_interval": "10ms"}
     with caplog.at_level(logging.ERROR), shaken(door, by, **tls):
-        until(lambda: bool(door.shakes), 60)
+        until(lambda: bool(door.shakes))
         assert door.shakes[-1].name == "before"
         crt, key = certificate(tmp_path, "after", "authority")
         ours[0].write_bytes(crt.read_bytes())
-        until(lambda: "goes on with the certificates it has" in caplog.text, 60)
+        until(lambda: "goes on with the certificates it has" in caplog.text)
         assert door.shakes[-1].name == "before"
         ours[1].write_bytes(key.read_bytes())
-        until(lambda: door.shakes[-1].name == "after", 60)
+        until(lambda: door.shakes[-1].name == "after")
 
 
 def test_without_an_interval_certificates_stay(door: Door, tmp_path: Path) -> None:
     """As the Collector has it."""
     crt, key = certificate(tmp_path, "before", "authority")
     with shaken(door, "http", cert_file=str(crt), key_file=str(key)):
-        until(lambda: len(door.shakes) > 2, 60)
+        until(lambda: len(door.shakes) > 2)
         crt.write_bytes(b"nothing")
         so_far = len(door.shakes)
-        until(lambda: len(door.shakes) > so_far + 5, 60)
+        until(lambda: len(door.shakes) > so_far + 5)
     assert {shake.name for shake in door.shakes} == {"before"}
 
 
@@ -175,7 +175,7 @@ def test_without_an_interval_certificates_stay(door: Door, tmp_path: Path) -> No
 def test_the_systems_authorities_can_be_used_beside_ours(door: Door, by: str) -> None:
     """And ours is still one of them."""
     with shaken(door, by, include_system_ca_certs_pool=True):
-        until(lambda: bool(door.shakes), 60)
+        until(lambda: bool(door.shakes))
 
 
 def test_a_server_of_another_name_is_refused_unless_it_is_given(tmp_path: Path, door: Door) -> None:
@@ -185,6 +185,6 @@ def test_a_server_of_another_name_is_refused_unless_it_is_given(tmp_path: Path, 
     assert settings.tls is not None
     sender = a_sender("http", f"https://localhost:{door.port}", tls={"ca_file": str(door.authority), **override})
     sender.consume(some_logs("a"))
-    until(lambda: not sender.health().ok, 60)
+    until(lambda: not sender.health().ok)
     assert "elsewhere.test" in str(sender.health().reason)
     stopped(sender, 0.1)

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from build_backend import FAST, Backend, Say, a_backend
 from build_collect import problems, some_logs
-from build_exporters import a_host, eventually
+from build_exporters import a_host
 from build_processors import a_span, spans
+from waiting import until
 from whence.collect.exporters.webhook import Webhook, WebhookSettings, build
 from whence.collect.extensions.file_storage import PLUG as STORAGE
 from whence.errors import ConfigError
@@ -154,7 +155,7 @@ def test_a_server_that_is_away_gets_everything_when_it_comes_back(backend: Backe
     webhook = a_webhook(backend)
     for number in range(20):
         webhook.consume(some_logs(str(number)))
-    eventually(lambda: "answered 503" in (webhook.health().reason or ""))
+    until(lambda: "answered 503" in (webhook.health().reason or ""))
     backend.always = Say()
     backend.wait(lambda: len(backend.kept) == 20)
     stop(webhook)
@@ -167,7 +168,7 @@ def test_a_redirect_is_not_followed(backend: Backend) -> None:
     backend.always = Say(302, (("Location", backend.http + "/elsewhere"),))
     webhook = a_webhook(backend)
     webhook.consume(some_logs("a"))
-    eventually(lambda: "redirects are not followed" in (webhook.health().reason or ""))
+    until(lambda: "redirects are not followed" in (webhook.health().reason or ""))
     stop(webhook)
     assert {path for path, _ in backend.seen} == {"/hook"} and backend.kept == []
     assert counted(webhook, "otelcol_exporter_send_failed_log_records") == 1
@@ -197,7 +198,7 @@ def test_a_full_queue_drops_and_never_holds_up_the_pipeline(backend: Backend) ->
     assert "are dropped" in (webhook.health().reason or "")
     backend.always = Say()
     backend.wait(lambda: len(backend.kept) == 2)
-    eventually(lambda: not webhook.consume(some_logs("after")).rejected and webhook.health().ok)
+    until(lambda: not webhook.consume(some_logs("after")).rejected and webhook.health().ok)
     stop(webhook)
     assert {"0", "1", "after"} <= set(told(backend))
 
@@ -266,6 +267,6 @@ def test_no_message_shows_more_of_the_endpoint_than_its_host() -> None:
         endpoint = gone.http + "/services/T0/B0/confidential?token=confidential"
     webhook = a_webhook(gone, endpoint=endpoint)
     webhook.consume(some_logs("a"))
-    eventually(lambda: gone.http in (webhook.health().reason or ""))
+    until(lambda: gone.http in (webhook.health().reason or ""))
     assert "confidential" not in (webhook.health().reason or "") + repr(webhook._settings)
     stop(webhook, 0.1)

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from build_exporters import a_disk_that_freezes, a_host, a_small_disk, eventually, fill, is_taken, services
+from build_disks import a_disk, fill
+from build_exporters import a_disk_that_freezes, a_host, is_taken, services
+from waiting import until
 from whence.archive.reader import Archive
 from whence.archive.verify import verify
 from whence.collect.exporters.partition import OVERFLOW
@@ -23,6 +25,7 @@ import sys
 sys.path[:0] = sys.argv[1:3]
 from pathlib import Path
 from test_whence import started
+from build_disks import a_disk, fill
 from build_exporters import services
 exporter = started(Path(sys.argv[3]))
 for number in range(20):
@@ -102,7 +105,7 @@ def test_a_closed_archive_refuses_for_now(tmp_path: Path) -> None:
 @pytest.mark.linux_root
 def test_a_full_disk_refuses_until_it_is_freed(tmp_path: Path) -> None:
     """On a full disk the sender keeps its data, and after room was made the same batch is taken and stays."""
-    with a_small_disk(tmp_path / "disk") as disk:
+    with a_disk(tmp_path / "disk", "size=2m") as disk:
         exporter = started(disk)
         try:
             exporter.consume(services("before"))
@@ -161,7 +164,7 @@ def test_the_archive_stays_within_its_bound(tmp_path: Path) -> None:
     try:
         for number in range(60):
             exporter.consume(services(f"{number}", text=f"{number} " + "x" * 20_000))
-        eventually(lambda: size_of(archive) <= total)
+        until(lambda: size_of(archive) <= total)
         exporter.consume(services("newest"))
         telemetry = exporter._host.telemetry
         counted = {family.name: sum(one.value for one in family.samples) for family in telemetry.families()}
@@ -187,7 +190,7 @@ def test_what_is_too_old_goes_by_its_rule(tmp_path: Path) -> None:
     exporter = build(WhenceSettings.model_validate(settings), later)
     exporter.start(later)
     try:
-        eventually(lambda: b'"plain"' not in written(tmp_path / "archive"))
+        until(lambda: b'"plain"' not in written(tmp_path / "archive"))
         assert b'"kept much' in written(tmp_path / "archive")
     finally:
         stop(exporter)
@@ -236,13 +239,13 @@ def test_a_disk_that_does_not_answer_refuses_in_time(tmp_path: Path) -> None:
         threads = [threading.Thread(target=send, args=(exporter, f"during-{number}")) for number in range(8)]
         for thread in threads:
             thread.start()
-        eventually(lambda: answers == ["refused"] * 7)
+        until(lambda: answers == ["refused"] * 7)
         assert "does not answer" in (exporter.health().reason or "")
         assert exporter._host.telemetry.families()
         disk.thaw()
         for thread in threads:
             thread.join(60)
-        eventually(lambda: exporter.health().ok)
+        until(lambda: exporter.health().ok)
         assert is_taken(exporter, services("after"))
         stop(exporter)
         found = {event.description for event in Archive(disk.path / "archive").events()}

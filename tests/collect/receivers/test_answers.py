@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from build_otlp import a_log
 from build_receivers import JSON, PROTO, Running, receiving
 from build_requests import everything, records_of_lines
-from build_walk import until
+from waiting import until
 from whence.collect.batch import Receipt
 from whence.collect.outcome import Refused, Unacceptable
 from whence.otlp.wire import protobuf_of_json

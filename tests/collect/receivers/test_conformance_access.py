@@ -26,7 +26,7 @@ from google.rpc.status_pb2 import Status
 from build_collect import a_config
 from build_receivers import JSON, Answer, Called, Running, called, certificate, receiving, talk
 from build_requests import everything, json_of
-from build_walk import until
+from waiting import until
 from whence.collect.receivers.door import STRANGERS
 from whence.collect.receivers.listening import is_loopback
 from whence.collect.service import Service, Surroundings

@@ -10,7 +10,8 @@ import pytest
 
 from build_files import a_line
 from build_lines import WHENCE
-from build_walk import environment, until
+from build_walk import environment
+from waiting import until
 from whence.archive.reader import Archive
 from whence.collect.receivers.filelog import FilelogSettings
 from whence.collect.receivers.operators.chain import OPERATORS
@@ -30,7 +31,7 @@ def collected(folder: Path, config: str, enough: Callable[[list[Event]], bool]) 
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment())
     try:
-        until(lambda: enough(_events(folder)) or process.poll() is not None, 90)
+        until(lambda: enough(_events(folder)) or process.poll() is not None)
         assert process.poll() is None, (folder / "log").read_text()
         process.terminate()
         assert process.wait(90) == 0

@@ -12,7 +12,8 @@ import pytest
 
 from build_files import a_line
 from build_load import Served
-from build_walk import TORTURE, until
+from build_walk import TORTURE
+from waiting import until
 
 ROUNDS = 10 if TORTURE else 2
 A_WHILE = 300
@@ -65,7 +66,7 @@ class Writer:
     def wait(self, count: int) -> None:
         """Until so many more are written."""
         wanted = self.written + count
-        until(lambda: self.written >= wanted, 90)
+        until(lambda: self.written >= wanted)
 
     def __enter__(self) -> "Writer":
         self._thread.start()
@@ -94,7 +95,7 @@ def test_killed_while_it_tails_it_loses_nothing(tmp_path: Path, receiver: str) -
     served.start()
     try:
         wanted = {f"line {n}" for n in range(writer.written)}
-        until(lambda: wanted <= set(served.bodies()), 90)
+        until(lambda: wanted <= set(served.bodies()))
         assert served.end() == 0
     finally:
         served.process.kill()

@@ -11,8 +11,9 @@ import pytest
 
 from build_clients import COUNT, Server, a_process, send
 from build_files import Pipeline, reading
-from build_walk import PROGRAMS, environment, until
+from build_walk import PROGRAMS, environment
 from ports import free_port
+from waiting import until
 from whence.collect.receivers import filelog
 from whence.otlp import wire
 from whence.otlp.value import plain_attributes
@@ -108,7 +109,7 @@ def test_filelog_makes_the_same_records_of_the_same_lines(tmp_path: Path) -> Non
     (tmp_path / "c.yaml").write_bytes(orjson.dumps(config))
     out = tmp_path / "out.jsonl"
     with a_process([OTELCOL, "--config", str(tmp_path / "c.yaml")], (), tmp_path, environment()):
-        until(lambda: out.exists() and len(_shown(out.read_bytes().splitlines())) >= len(lines) - 1, 60)
+        until(lambda: out.exists() and len(_shown(out.read_bytes().splitlines())) >= len(lines) - 1)
     with reading(tmp_path, "app.log", plug=filelog.PLUG, signals=("logs",), operators=OPERATORS) as one:
         one.has(len(lines) - 1)
         ours = _shown([orjson.dumps(batch.tree) for batch in one.pipeline.kept])

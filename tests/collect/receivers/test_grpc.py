@@ -16,7 +16,7 @@ import zstandard
 from build_fuzz import h2_call
 from build_receivers import Called, Running, receiving
 from build_requests import MESSAGES, everything
-from build_walk import until
+from waiting import until
 
 MIB = 1 << 20
 

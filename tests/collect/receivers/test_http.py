@@ -7,7 +7,6 @@ import gzip
 import http.client
 import socket
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from google.rpc.status_pb2 import Status
 
 from build_receivers import JSON, PROTO, TYPES, Answer, Running, receiving, talk
 from build_requests import MESSAGES, everything, json_of
+from waiting import until
 
 PATHS = {signal: f"/v1/{signal}" for signal in MESSAGES}
 LIMIT = 100_000
@@ -280,8 +280,8 @@ def test_a_client_that_leaves_gives_its_bytes_back(tmp_path: Path) -> None:
             with socket.create_connection(("127.0.0.1", running.http), 60) as client:
                 client.sendall(b"POST /v1/logs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n")
                 client.sendall(b"Content-Length: 50000\r\n\r\n" + b" " * 30_000)
-                _until(lambda: budget._taken == 30_000)
-            _until(lambda: budget._taken == 0)
+                until(lambda: budget._taken == 30_000)
+            until(lambda: budget._taken == 0)
         assert running.post("/v1/logs", b"{}", JSON).status == 200
         assert budget._taken == 0
 
@@ -367,10 +367,3 @@ def test_bytes_that_are_no_http_end_the_connection_only(shared: Running) -> None
     ):
         assert not talk(shared.http, data).startswith(b"HTTP/1.1 5")
     assert shared.post("/v1/logs", b"{}", JSON).status == 200
-
-
-def _until(condition: Any, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.002)

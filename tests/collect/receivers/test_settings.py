@@ -18,7 +18,7 @@ import zstandard
 from build_collect import a_config, problems
 from build_receivers import JSON, PROTO, Answer, Running, called, receiving
 from build_requests import everything
-from build_walk import until
+from waiting import until
 
 LOGS = everything("logs").SerializeToString()
 
@@ -108,7 +108,7 @@ def test_grpc_connections_beyond_the_limit_are_closed(tmp_path: Path) -> None:
         with _greeted(running.grpc) as third:
             assert third.recv(9) == b""
         inside[0].close()
-        until(lambda: running.call("logs", LOGS).code == "OK", 60)
+        until(lambda: running.call("logs", LOGS).code == "OK")
 
 
 def _greeted(port: int) -> socket.socket:

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from build_walk import until
+from waiting import until
 from whence.collect.receivers.workers import Workers
 
 

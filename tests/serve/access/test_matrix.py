@@ -12,8 +12,8 @@ from typing import NamedTuple
 import pytest
 
 from build import START, TRACE, a_run, a_span, an_archive, an_event
-from build_live import until
 from build_serve import ADMIN, READER, TOKENS, WRITER, Client, a_client
+from waiting import until
 from whence.serve.app import routers
 
 RANK = {"nobody": 0, "read": 1, "write": 2, "admin": 3}

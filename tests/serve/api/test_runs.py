@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from build import START, a_run, an_archive, an_event
-from build_live import until
 from build_programs import environment_with
 from build_serve import Client, a_client
+from waiting import until
 from whence.cli.app import call
 from whence.event.kinds import Severity
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from build import START, an_archive, an_event
-from build_live import until
 from build_serve_process import FREE, a_process
+from waiting import until
 
 
 def test_it_says_where_it_serves_and_stops_when_told(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import urllib.request
 from pathlib import Path
 
 from build import an_event
-from build_live import until
 from build_serve import Client
 from build_serve_process import a_process
 from ports import free_port
+from waiting import until
 from whence.cli.up import configuration
 
 

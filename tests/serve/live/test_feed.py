@@ -6,7 +6,8 @@ from pathlib import Path
 
 from build import a_bare_archive, an_event, append
 from build_archive import TORTURE
-from build_live import TURNING, Ear, a_feed, until, write
+from build_live import TURNING, Ear, a_feed, write
+from waiting import until
 from whence.archive.removal import remove, settled_plan
 from whence.archive.retention import Policy
 from whence.archive.writer import ArchiveWriter

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from build_live import SseEar, a_writer, forget, until, write
+from build_live import SseEar, a_writer, forget, write
 from build_serve import READER, TOKENS, Client, a_client, a_server
+from waiting import until
 
 LONG_AGO = "2020-01-01T00:00:00Z"
 

@@ -20,9 +20,10 @@ from httpx_sse import connect_sse
 from websockets.exceptions import WebSocketException
 
 from build_archive import TORTURE
-from build_live import TURNING, a_writer, connect, until, write
+from build_live import TURNING, a_writer, connect, write
 from build_programs import WHENCE
 from ports import free_port
+from waiting import until
 
 COUNT = 6_000 if TORTURE else 500
 KILLS = 12 if TORTURE else 2
@@ -159,7 +160,7 @@ def test_every_event_once_across_kills_of_both_ends_while_files_change(tmp_path:
                 for thread in writing:
                     thread.join()
         expected = {name for own in names for name in own}
-        until(lambda: all(len(client.ids) >= len(expected) for client in clients), 120)
+        until(lambda: all(len(client.ids) >= len(expected) for client in clients))
         for client in clients:
             client.stop()
             assert len(client.ids) == len(set(client.ids)) and set(client.ids) == expected

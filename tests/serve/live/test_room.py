@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from build_live import Ear, a_feed, a_writer, until, write
+from build_live import Ear, a_feed, a_writer, write
+from waiting import until
 from whence.serve.live.listener import Listener
 from whence.serve.live.messages import Given, Notice
 from whence.serve.live.room import Room, Standing, is_ahead

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from build_live import SseEar, a_writer, until, write
+from build_live import SseEar, a_writer, write
 from build_serve import ADMIN, READER, TOKENS, Client, a_client, a_server
+from waiting import until
 from whence.archive.writer import ArchiveWriter
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from build_live import Ear, a_feed, until, write
+from build_live import Ear, a_feed, write
+from waiting import until
 from whence.archive.writer import ArchiveWriter
 from whence.errors import StreamError
 from whence.event.flat import format_time

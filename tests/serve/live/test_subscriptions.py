@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from build_live import SseEar, a_writer, connect, send, until, write
+from build_live import SseEar, a_writer, connect, send, write
 from build_serve import ADMIN, READER, TOKENS, WRITER, Client, a_client, a_server
+from waiting import until
 
 
 def put(client: Client, name: str, **wanted: Any) -> Any:

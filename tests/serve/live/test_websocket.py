@@ -10,8 +10,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
-from build_live import SseEar, a_writer, connect, until, write
+from build_live import SseEar, a_writer, connect, write
 from build_serve import ADMIN, READER, TOKENS, Client, a_server
+from waiting import until
 
 
 def messages(socket: ClientConnection, count: int) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """Replays over HTTP: begun, listened to, paused, stepped, moved and ended."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,10 @@ import pytest
 
 from build import START, an_event
 from build_backend import a_backend
-from build_live import SseEar, connect, send, until
+from build_live import SseEar, connect, send
 from build_replay import SECOND, an_archive, events_apart
 from build_serve import ADMIN, READER, TOKENS, WRITER, Client, a_client, a_server
+from waiting import until
 
 IDS = [f"run-1-{n:04d}" for n in range(10)]
 HOUR = 3600 * SECOND
@@ -27,6 +30,24 @@ def change(client: Client, id: str, **wanted: Any) -> Any:
     reply = send(client, "POST", f"/api/replays/{id}", wanted)
     assert reply.status == 200, reply
     return reply.json
+
+
+@contextmanager
+def paused(directory: Path) -> Iterator[tuple[Any, Client, str]]:
+    """A server, a client of it, and a replay that stands still before ten events, an hour apart."""
+    an_archive(directory, events_apart(10, HOUR))
+    with a_server(directory) as serving:
+        client = Client(serving.port)
+        yield serving, client, begin(client, paused=True)
+
+
+def stepped(serving: Any, client: Client, id: str, steps: int) -> list[str]:
+    """The ids of the messages that a listener heard who went away after so many steps."""
+    with SseEar(serving.url, f"/api/replays/{id}/stream") as ear:
+        until(lambda: bool(ear.heard))
+        change(client, id, step=steps)
+        until(lambda: ear.ids == IDS[:steps])
+        return [str(one.id) for one in ear.heard]
 
 
 def test_listeners_hear_what_is_replayed_as_they_hear_live_events(tmp_path: Path) -> None:
@@ -60,34 +81,23 @@ def test_listeners_hear_what_is_replayed_as_they_hear_live_events(tmp_path: Path
 
 def test_it_is_stepped_moved_and_hurried(tmp_path: Path) -> None:
     """Events an hour apart, in a moment."""
-    an_archive(tmp_path, events_apart(10, HOUR))
-    with a_server(tmp_path) as serving:
-        client = Client(serving.port)
-        id = begin(client, paused=True)
-        with SseEar(serving.url, f"/api/replays/{id}/stream") as ear:
-            until(lambda: bool(ear.heard))
-            change(client, id, step=2)
-            until(lambda: ear.ids == IDS[:2])
-            change(client, id, seek="2026-01-01T07:00:00Z", step=1)
-            until(lambda: ear.ids == [*IDS[:2], IDS[7]])
-            assert client.get(f"/api/replays/{id}")["at"] == "2026-01-01T07:00:00.000000000Z"
-            change(client, id, seek="start", speed="max", paused=False)
-            until(lambda: ear.ids[3:] == IDS)
+    with paused(tmp_path) as (serving, client, id), SseEar(serving.url, f"/api/replays/{id}/stream") as ear:
+        until(lambda: bool(ear.heard))
+        change(client, id, step=2)
+        until(lambda: ear.ids == IDS[:2])
+        change(client, id, seek="2026-01-01T07:00:00Z", step=1)
+        until(lambda: ear.ids == [*IDS[:2], IDS[7]])
+        assert client.get(f"/api/replays/{id}")["at"] == "2026-01-01T07:00:00.000000000Z"
+        change(client, id, seek="start", speed="max", paused=False)
+        until(lambda: ear.ids[3:] == IDS)
 
 
 def test_who_comes_back_goes_on_behind_the_message_it_heard_last(tmp_path: Path) -> None:
     """By Last-Event-ID as browsers send it, or by cursor, whichever way the replay was moved meanwhile; a place that is none of
     this replay is refused."""
-    an_archive(tmp_path, events_apart(10, HOUR))
-    with a_server(tmp_path) as serving:
-        client = Client(serving.port)
-        id = begin(client, paused=True)
+    with paused(tmp_path) as (serving, client, id):
         path = f"/api/replays/{id}/stream"
-        with SseEar(serving.url, path) as ear:
-            until(lambda: bool(ear.heard))
-            change(client, id, step=3)
-            until(lambda: ear.ids == IDS[:3])
-            last = ear.heard[-2].id
+        last = stepped(serving, client, id, 3)[-2]
         change(client, id, seek="2026-01-01T07:00:00Z", step=2)
         until(lambda: client.get(f"/api/replays/{id}")["given"] == 5)
         with SseEar(serving.url, path, headers={"Last-Event-ID": last}) as ear:
@@ -105,16 +115,9 @@ def test_who_comes_back_goes_on_behind_the_message_it_heard_last(tmp_path: Path)
 def test_what_is_not_kept_for_who_comes_back_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How many events the replay gave meanwhile that cannot be had again, and then those that can."""
     monkeypatch.setattr("whence.serve.replay.stage.KEPT", 4)
-    an_archive(tmp_path, events_apart(10, HOUR))
-    with a_server(tmp_path) as serving:
-        client = Client(serving.port)
-        id = begin(client, paused=True)
+    with paused(tmp_path) as (serving, client, id):
         path = f"/api/replays/{id}/stream"
-        with SseEar(serving.url, path) as ear:
-            until(lambda: bool(ear.heard))
-            change(client, id, step=1)
-            until(lambda: ear.ids == IDS[:1])
-            last = ear.heard[-1].id
+        last = stepped(serving, client, id, 1)[-1]
         change(client, id, step=9)
         until(lambda: client.get(f"/api/replays/{id}")["given"] == 10)
         with SseEar(serving.url, f"{path}?cursor={last}") as ear:
@@ -172,6 +175,8 @@ def test_who_may_do_what(tmp_path: Path) -> None:
             client.token = ADMIN
             change(client, id, paused=False)
             until(lambda: ada.ids == [*IDS[:2], "audit"])
+            assert client.ask(f"/api/replays/{id}", method="DELETE").status == 204
+            until(lambda: not rita.alive)
             assert rita.ids == IDS[:2]
         client.token = WRITER
         mine = begin(client, speed="max")
