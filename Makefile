@@ -73,14 +73,13 @@ bench-serve: $(VENV)/.dev  ## print how fast a served archive of 1M events answe
 torture: $(VENV)/.dev  ## the long versions of the fault tests
 	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto tests/walk tests/archive tests/otlp tests/collect/receivers tests/collect/test_collect_kills.py
 
-# A seed and a number of executions make a run that can be had again: `make fuzz SEED=7 EXECUTIONS=1000`.
+# A seed and a number of executions make a run that can be had again: `make fuzz SEED=7 EXECUTIONS=1000`. `KEPT=DIR` keeps the
+# smallest input of each way through the decoders.
 SEED       ?= 1
 EXECUTIONS ?= 10000000
-fuzz: $(VENV)/.dev  ## ten million changed requests at every decoder of the native core; needs cargo
-	@mkdir -p native/target
-	@$(BIN)/python -c 'from whence.otlp.from_native import schema_text; print(schema_text())' > native/target/schema.txt
+fuzz:            ## ten million changed requests and lines at whatever the native core reads; needs cargo
 	@cd native && cargo run --release --locked --quiet --package whence_core --example fuzz -- \
-	  target/schema.txt ../tests/golden/native $(EXECUTIONS) $(SEED)
+	  ../tests/golden/native $(EXECUTIONS) $(SEED) $(if $(KEPT),$(abspath $(KEPT)))
 
 lock:            ## write constraints.txt anew from what the ranges resolve to today
 	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
