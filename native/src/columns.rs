@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use whence_core::columns::Buffers;
 use whence_core::events::{Made, columns_of_lines};
+use whence_core::filling::Filling;
 use whence_core::lines;
 use whence_core::make::protobuf_of_json;
 use whence_core::names::Names;
@@ -58,9 +59,8 @@ impl Columns {
                 } else {
                     data
                 };
-                let lines = with_spare(|out| lines::lines_of_protobuf(&codec.schema, levels, data, limits, out))?;
-                let made = columns_of_lines(&self.names, stem.as_bytes(), &lines.placed(offset), usize::MAX);
-                Ok((lines, made))
+                let filling = Filling::new(codec.shapes.as_ref(), &self.names, stem.as_bytes(), offset);
+                with_spare(|out| lines::lines_and_rows(&codec.schema, levels, data, limits, out, filling))
             })
             .map_err(refused)?;
         Ok((given(py, lines), columns(py, made)?))

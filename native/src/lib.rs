@@ -18,6 +18,7 @@ use pyo3::types::PyBytes;
 use whence_core::schema::{Levels, Schema};
 use whence_core::sheet::{Limits, Lines, Reason};
 use whence_core::wire::Stop;
+use whence_core::wired::Shapes;
 use whence_core::{lines, make, sheet, tree};
 
 pyo3::create_exception!(_native, Refused, pyo3::exceptions::PyException, "What the native core does not take.");
@@ -53,6 +54,7 @@ type Rejected = Vec<(&'static str, u64)>;
 #[pyclass(frozen)]
 struct Codec {
     schema: Schema,
+    shapes: Option<Shapes>,
 }
 
 impl Codec {
@@ -66,7 +68,8 @@ impl Codec {
     /// Of a schema in words; see `whence.otlp.from_native`.
     #[new]
     fn new(schema: &str) -> PyResult<Self> {
-        Ok(Codec { schema: Schema::parse(schema).map_err(PyValueError::new_err)? })
+        let schema = Schema::parse(schema).map_err(PyValueError::new_err)?;
+        Ok(Codec { shapes: Shapes::of(&schema), schema })
     }
 
     /// Lines of a request, each with its records and times, and how many records were rejected for which reason.

@@ -206,7 +206,8 @@ fn put_pair<'a>(out: &mut Vec<u8>, keys: &mut Vec<Text<'a>>, from: &mut Json<'a>
     Ok(())
 }
 
-fn deeper(left: u32) -> Result<u32, Stop> {
+/// The levels that are left inside a list or map.
+pub fn deeper(left: u32) -> Result<u32, Stop> {
     if left <= 1 { Err(Stop::Corrupt) } else { Ok(left - 1) }
 }
 

@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 pub mod any_value;
+pub mod around;
 pub mod attribute;
 pub mod blake2b;
 pub mod check;
 pub mod columns;
 pub mod events;
+pub mod filling;
 pub mod json;
 pub mod lines;
 pub mod make;
@@ -20,9 +22,11 @@ pub mod rows;
 pub mod schema;
 pub mod sheet;
 pub mod sieve;
+pub mod telling;
 pub mod terms;
 pub mod text;
 pub mod tree;
 pub mod values;
 pub mod wire;
+pub mod wired;
 pub mod write;

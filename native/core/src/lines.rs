@@ -4,6 +4,8 @@
 //! no such message at all is refused whole.
 
 use crate::check;
+use crate::events::Made;
+use crate::filling::{Both, Filling};
 use crate::schema::{Levels, Message, Schema};
 use crate::sheet::{Ends, Limits, Lines, Reason, Sheet};
 use crate::wire::{ROOM, Reader, Stop};
@@ -24,6 +26,21 @@ const TREE_DEPTH: i64 = 32;
 pub fn lines_of_protobuf(
     schema: &Schema, levels: &Levels, data: &[u8], limits: Limits, out: Vec<u8>,
 ) -> Result<Lines, Stop> {
+    read(schema, levels, data, limits, out, None).map(|(lines, _)| lines)
+}
+
+/// The same, and the rows of its events, which are filled meanwhile.
+pub fn lines_and_rows<'a>(
+    schema: &Schema, levels: &Levels, data: &'a [u8], limits: Limits, out: Vec<u8>, filling: Filling<'a>,
+) -> Result<(Lines, Made), Stop> {
+    let (lines, filling) = read(schema, levels, data, limits, out, Some(filling))?;
+    let made = filling.map(|filling| filling.finish(lines.lines.len()));
+    made.map(|made| (lines, made)).ok_or(Stop::Corrupt)
+}
+
+fn read<'a>(
+    schema: &Schema, levels: &Levels, data: &'a [u8], limits: Limits, out: Vec<u8>, filling: Option<Filling<'a>>,
+) -> Result<(Lines, Option<Filling<'a>>), Stop> {
     check::crowd(schema, levels, data)?;
     let frame = &schema.messages[levels.data].fields[levels.resources].json;
     let mut reading = Reading {
@@ -37,6 +54,7 @@ pub fn lines_of_protobuf(
         inner: Around::default(),
         ends: Ends::default(),
         was_deep: false,
+        filling,
     };
     let top = &schema.messages[levels.data];
     each_message(top, levels.resources, Reader::new(data), ROOM, |group| reading.resource(group))?;
@@ -44,7 +62,7 @@ pub fn lines_of_protobuf(
         // protobuf itself ends at 100 levels: what goes beyond is refused, not rejected
         check::message(schema, levels.data, Reader::new(data), ROOM, !reading.sheet.has_rejected(Reason::Deep))?;
     }
-    Ok(reading.sheet.finish())
+    Ok((reading.sheet.finish(), reading.filling))
 }
 
 /// The whole request as JSON text, nothing rejected. Err(Corrupt) as `lines_of_protobuf`.
@@ -128,7 +146,7 @@ fn each_message<'a>(
 }
 
 /// One request under way.
-struct Reading<'s> {
+struct Reading<'s, 'a> {
     schema: &'s Schema,
     levels: &'s Levels,
     limits: Limits,
@@ -140,10 +158,11 @@ struct Reading<'s> {
     ends: Ends,
     /// Whether anything was too deep, so that not all of the request has been read.
     was_deep: bool,
+    filling: Option<Filling<'a>>,
 }
 
-impl Reading<'_> {
-    fn resource(&mut self, group: Reader) -> Result<(), Stop> {
+impl<'a> Reading<'_, 'a> {
+    fn resource(&mut self, group: Reader<'a>) -> Result<(), Stop> {
         let Levels { resource, scopes, .. } = *self.levels;
         let message = &self.schema.messages[resource];
         let seen = look(message, group, IN_RESOURCE)?;
@@ -159,10 +178,13 @@ impl Reading<'_> {
         }
         self.sheet.resource.set(&self.around, None);
         self.sheet.resource_changed();
+        if let Some(filling) = &mut self.filling {
+            filling.resource(&self.sheet.resource);
+        }
         each_message(message, scopes, group, IN_RESOURCE, |part| self.scope(part))
     }
 
-    fn scope(&mut self, part: Reader) -> Result<(), Stop> {
+    fn scope(&mut self, part: Reader<'a>) -> Result<(), Stop> {
         let Levels { scope, records, metrics, .. } = *self.levels;
         let message = &self.schema.messages[scope];
         let seen = look(message, part, IN_SCOPE)?;
@@ -174,6 +196,9 @@ impl Reading<'_> {
         }
         self.sheet.scope.set(&self.around, None);
         self.sheet.scope_changed();
+        if let Some(filling) = &mut self.filling {
+            filling.scope(&self.sheet.scope);
+        }
         each_message(
             message,
             records,
@@ -201,7 +226,7 @@ impl Reading<'_> {
         }
     }
 
-    fn record(&mut self, record: Reader) -> Result<(), Stop> {
+    fn record(&mut self, record: Reader<'a>) -> Result<(), Stop> {
         let left = self.left(IN_RECORD);
         self.record.clear();
         let done = self.writer.put(self.levels.record, record, &mut self.record, left);
@@ -217,6 +242,10 @@ impl Reading<'_> {
         }
         let time = if notes.time == 0 && !is_span { notes.observed } else { notes.time };
         self.sheet.add(&self.record, time, time, 1);
+        if let Some(filling) = &mut self.filling {
+            let wire = self.writer.was_in_order.then_some(record);
+            filling.record(!is_span, Both { wire, json: &self.record }, &self.sheet);
+        }
         Ok(())
     }
 

@@ -11,8 +11,9 @@ use crate::rows::Hex;
 use crate::values::{Text, Value, Values};
 use crate::wire::Stop;
 
+/// What a field of a record, a span event, a link or a status is.
 #[derive(Clone, Copy)]
-enum Field {
+pub enum Field {
     Trace,
     Span,
     Parent,
@@ -30,7 +31,7 @@ enum Field {
 }
 
 /// In the order in which our own lines have them.
-const LOG: [(&[u8], Field); 10] = [
+pub const LOG: [(&[u8], Field); 10] = [
     (b"timeUnixNano", Field::Time),
     (b"severityNumber", Field::Number),
     (b"severityText", Field::Text),
@@ -42,7 +43,7 @@ const LOG: [(&[u8], Field); 10] = [
     (b"observedTimeUnixNano", Field::OtherTime),
     (b"eventName", Field::Name),
 ];
-const SPAN: [(&[u8], Field); 14] = [
+pub const SPAN: [(&[u8], Field); 14] = [
     (b"traceId", Field::Trace),
     (b"spanId", Field::Span),
     (b"parentSpanId", Field::Parent),
@@ -58,15 +59,15 @@ const SPAN: [(&[u8], Field); 14] = [
     (b"droppedLinksCount", Field::Dropped),
     (b"status", Field::Status),
 ];
-const EVENT: [(&[u8], Field); 4] = [
+pub const EVENT: [(&[u8], Field); 4] = [
     (b"timeUnixNano", Field::Time),
     (b"name", Field::Name),
     (b"attributes", Field::Attributes),
     (b"droppedAttributesCount", Field::Dropped),
 ];
-const LINK: [(&[u8], Field); 3] =
+pub const LINK: [(&[u8], Field); 3] =
     [(b"traceId", Field::Trace), (b"spanId", Field::Span), (b"attributes", Field::Attributes)];
-const STATUS: [(&[u8], Field); 2] = [(b"message", Field::Text), (b"code", Field::Number)];
+pub const STATUS: [(&[u8], Field); 2] = [(b"message", Field::Text), (b"code", Field::Number)];
 
 pub struct Link {
     pub attributes: Range<usize>,
@@ -110,11 +111,15 @@ impl<'a> Reading<'a> {
         Reading { values: Values::new(names), links: Vec::new(), inner: Vec::new() }
     }
 
-    /// Takes a span or, with `is_log`, a log record.
-    pub fn record(&mut self, is_log: bool, from: &mut Json<'a>) -> Result<Record<'a>, Stop> {
+    pub fn clear(&mut self) {
         self.values.clear();
         self.links.clear();
         self.inner.clear();
+    }
+
+    /// Takes a span or, with `is_log`, a log record.
+    pub fn record(&mut self, is_log: bool, from: &mut Json<'a>) -> Result<Record<'a>, Stop> {
+        self.clear();
         self.fields(if is_log { &LOG } else { &SPAN }, from)
     }
 

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::around::Around;
 use crate::blake2b::hash;
 use crate::columns::{
     ATTRIBUTES, Columns, DESCRIPTION, DROPPED, DURATION, ID, LINE, OBSERVED, PARENT, PAYLOAD, PROCESS, RESOURCE, RUN,
@@ -29,16 +30,6 @@ impl Signal {
             Signal::SpanEvent => b"span_event",
         }
     }
-}
-
-/// What surrounds a record, and so holds for its event unless it says otherwise. Texts of JSON are empty where there is nothing.
-#[derive(Default)]
-pub struct Around {
-    pub resource: Vec<u8>,
-    pub process: Option<Vec<u8>>,
-    pub run: Option<Vec<u8>>,
-    pub scope: Vec<u8>,
-    pub source: Option<Vec<u8>>,
 }
 
 /// An id in lower-case hex, if there is one.

@@ -226,6 +226,11 @@ impl Sheet {
         self.size = self.frame.size();
     }
 
+    /// The number of the line under way, and where it begins in the buffer.
+    pub fn under_way(&self) -> (usize, usize) {
+        (self.lines.len(), self.lines.last().map_or(0, |line| line.end))
+    }
+
     /// The JSON and time of one data point of a metric that `around` stands around.
     pub fn add_point(&mut self, around: &Ends, point: &[u8], time: u64) {
         let alone = self.frame.size() + self.resource.size() + self.scope.size() + around.size() + 2;

@@ -119,6 +119,12 @@ fn put_escaped(out: &mut Vec<u8>, mut text: &[u8]) {
     }
 }
 
+/// Whether JSON has text as it is.
+#[inline]
+pub fn is_unescaped(text: &[u8]) -> bool {
+    is_plain(text) || plain_start(text) == text.len()
+}
+
 /// How many bytes stand before the first that JSON escapes.
 fn plain_start(text: &[u8]) -> usize {
     let words = text.chunks_exact(8).map(|word| escaped_of(u64::from_le_bytes(word.try_into().unwrap_or_default())));

@@ -41,7 +41,8 @@ pub struct Values<'a> {
     pub all: Vec<Attribute<'a>>,
     /// The JSON texts of lists and maps, one behind the other.
     pub text: Vec<u8>,
-    keys: Vec<Text<'a>>,
+    /// Those of the maps that are under way.
+    pub keys: Vec<Text<'a>>,
 }
 
 impl<'a> Values<'a> {
@@ -53,6 +54,12 @@ impl<'a> Values<'a> {
         self.all.clear();
         self.text.clear();
         self.keys.clear();
+    }
+
+    #[inline]
+    pub fn push(&mut self, key: Text<'a>, value: Value<'a>) {
+        let role = self.names.role(&key);
+        self.all.push(Attribute { key, value, role, is_gone: false });
     }
 
     /// Takes a list of keys and values, or null; says where they are now.
@@ -67,8 +74,7 @@ impl<'a> Values<'a> {
                     value = any_value(&mut self.text, &mut self.keys, from)?;
                     Ok(())
                 })?;
-                let role = self.names.role(&key);
-                self.all.push(Attribute { key, value, role, is_gone: false });
+                self.push(key, value);
             }
             if !differ(&self.all[start..], |attribute| &attribute.key) {
                 return Err(Stop::Corrupt);

@@ -82,6 +82,8 @@ pub struct Writer<'s> {
     pub notes: Notes,
     /// Whether the fields of messages may be in any order.
     pub any_order: bool,
+    /// Whether those of the message that was put last came by their numbers, each once.
+    pub was_in_order: bool,
     run: Run,
 }
 
@@ -94,7 +96,7 @@ struct Run {
 
 impl<'s> Writer<'s> {
     pub fn new(schema: &'s Schema) -> Self {
-        Writer { schema, notes: Notes::default(), any_order: false, run: Run::default() }
+        Writer { schema, notes: Notes::default(), any_order: false, was_in_order: false, run: Run::default() }
     }
 
     /// Puts a message.
@@ -111,12 +113,13 @@ impl<'s> Writer<'s> {
     /// Does a piece of work with fields in order, and where they are not, in any order; from then on all are taken so.
     pub fn in_either_order(&mut self, mut work: impl FnMut(&mut Self) -> Result<(), Stop>) -> Result<(), Stop> {
         self.notes = Notes::default();
+        self.was_in_order = !self.any_order;
         let trouble = match work(self) {
             Err(stop @ (Stop::Disorder | Stop::Deep)) if !self.any_order => stop,
             done => return done,
         };
         self.notes = Notes::default();
-        self.any_order = true;
+        (self.any_order, self.was_in_order) = (true, false);
         let done = work(self);
         self.any_order = trouble == Stop::Disorder;
         done
