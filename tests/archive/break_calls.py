@@ -20,7 +20,7 @@ from whence.archive.recovery import recover
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, Durability, WriterOptions
 
-CALLS = ("open", "write", "fsync", "fdatasync", "ftruncate", "rename", "unlink", "mkdir")
+CALLS = ("open", "writev", "fsync", "fdatasync", "ftruncate", "rename", "unlink", "mkdir")
 TORN = b'{"resourceLogs":[{"sco'
 OPTIONS = WriterOptions(Durability.DURABLE, rotate_bytes=3_000, compress_over=1_500, probe_seconds=0.01)
 

@@ -228,7 +228,7 @@ def test_a_damaged_file_costs_only_what_stands_behind_the_damage(
     assert not verify(tmp_path / "archive").ok
 
 
-@pytest.mark.parametrize("name", ["write", "rename", "fsync", "fdatasync", "unlink"])
+@pytest.mark.parametrize("name", ["writev", "rename", "fsync", "fdatasync", "unlink"])
 def test_a_kill_between_any_two_steps_loses_nothing(
     tmp_path: Path, keys: Keys, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

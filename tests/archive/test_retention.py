@@ -245,7 +245,7 @@ def test_nothing_goes_where_it_cannot_be_recorded(tmp_path: Path) -> None:
     assert sorted(path.name for path in archive.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name", ["write", "rename", "fsync", "unlink"])
+@pytest.mark.parametrize("name", ["writev", "rename", "fsync", "unlink"])
 def test_a_kill_between_any_two_steps_is_made_good(tmp_path: Path, name: str) -> None:
     """SIGKILL before the n-th call of one kind, for every n: afterwards each segment is whole or gone, and the chain holds."""
     source = an_old_chain(tmp_path / "source", 4)

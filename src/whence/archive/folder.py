@@ -9,12 +9,16 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from whence.archive import names
 from whence.errors import StorageError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_PIECES: Final = 1024
+"""Pieces that every system takes in one call."""
 
 
 def sync_file(fd: int) -> None:
@@ -117,15 +121,20 @@ def open_group(root: Path, group: str, *, make: bool = False) -> Iterator[int]:
         os.close(fd)
 
 
-def write_all(fd: int, data: bytes) -> tuple[int, OSError | None]:
-    """Write all of `data`, in one call where the system takes it so; gives the bytes written and what stopped it."""
+def write_all(fd: int, *pieces: bytes) -> tuple[int, OSError | None]:
+    """Write all the pieces, in one call where the system takes them so; gives the bytes written and what stopped it."""
     done = 0
-    view = memoryview(data)
-    while done < len(data):
+    left = [memoryview(piece) for piece in pieces if piece]
+    while left:
         try:
-            done += os.write(fd, view[done:])
+            count = os.writev(fd, left[:_PIECES])
         except OSError as trouble:
             return done, trouble
+        done += count
+        while left and count >= len(left[0]):
+            count -= len(left.pop(0))
+        if count:
+            left[0] = left[0][count:]
     return done, None
 
 

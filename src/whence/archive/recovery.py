@@ -245,9 +245,9 @@ def measure(fd: int, length: int) -> Tally:
         rest = lines.pop()
         for data in lines:
             line = data + b"\n"
-            tally.add(line, [Line(line, *_census(data))])
+            tally.add([line], [Line(line, *_census(data))])
     if rest:
-        tally.add(rest, [Line(rest, 0, 0, 0)])
+        tally.add([rest], [Line(rest, 0, 0, 0)])
     return tally
 
 

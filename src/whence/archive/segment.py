@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from whence.archive import names
 from whence.archive.folder import open_group, open_root, sync_file, write_all
@@ -21,6 +21,8 @@ from whence.archive.tally import Tally
 from whence.otlp.page import Line
 
 _CREATE = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_LARGE: Final = 1 << 14
+"""Bytes of a line from which on it is not copied before it is written."""
 
 
 class Batch(NamedTuple):
@@ -96,31 +98,36 @@ class OpenSegment:
         """Write the batch's lines, and keep them until synced if `keep`. Gives how many lines are in the file, and what
         stopped the others: a line that was cut is taken back, whole ones stay (a reader may have seen them)."""
         self.uncounted = True  # until the end of this method, whatever a signal's handler raises in between
-        lines = batch.lines
-        data = lines[0].data if len(lines) == 1 else b"".join(line.data for line in lines)
-        done, trouble = write_all(self.fd, data)
+        lines, pieces = batch.lines, _pieces(batch.lines)
+        done, trouble = write_all(self.fd, *pieces)
         if trouble:
-            lines, data = self._take_back(lines, data, done)
+            lines = self._take_back(lines, done)
+            pieces = _pieces(lines)
         if lines:
-            self.written.add(data, lines)
+            size = self.written.bytes
+            self.written.add(pieces, lines)
             if self.first_ticket is None:
                 self.first_ticket = batch.ticket
             if keep:
                 self.held.append(batch._replace(lines=lines))
-                self.held_bytes += len(data)
+                self.held_bytes += self.written.bytes - size
             else:
                 self.unheld = True
         self.uncounted = False
         return len(lines), trouble
 
-    def _take_back(self, lines: Sequence[Line], data: bytes, done: int) -> tuple[Sequence[Line], bytes]:
-        whole = data.rfind(b"\n", 0, done) + 1
+    def _take_back(self, lines: Sequence[Line], done: int) -> Sequence[Line]:
+        """The lines that are whole in the file after `done` bytes; what stands behind them is taken out of it."""
+        count = whole = 0
+        while whole + len(lines[count].data) <= done:
+            whole += len(lines[count].data)
+            count += 1
         if done > whole:
             try:
                 os.ftruncate(self.fd, self.written.bytes + whole)
             except OSError:
                 self.cut = True
-        return lines[: data.count(b"\n", 0, whole)], data[:whole]
+        return lines[:count]
 
     def let_go(self) -> int:
         """Stop holding the oldest unsynced lines; gives how many bytes of memory that frees."""
@@ -198,6 +205,14 @@ class OpenSegment:
         if fd >= 0:
             with suppress(OSError):
                 os.close(fd)
+
+
+def _pieces(lines: Sequence[Line]) -> list[bytes]:
+    """What to write: large lines as they are, for joining them would cost more than it saves."""
+    found = [line.data for line in lines]
+    if len(found) > 1 and sum(map(len, found)) < _LARGE * len(found):
+        return [b"".join(found)]
+    return found
 
 
 def create_segment(root: Path, group: str, stem: Stem) -> OpenSegment | None:

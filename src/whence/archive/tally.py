@@ -34,11 +34,12 @@ class Tally:
         twin._sha = self._sha.copy()
         return twin
 
-    def add(self, data: bytes, lines: Sequence[Line]) -> None:
-        """Count `lines`, whose bytes joined are `data`."""
-        self.bytes += len(data)
+    def add(self, pieces: Sequence[bytes], lines: Sequence[Line]) -> None:
+        """Count `lines`, whose bytes are `pieces`, however they are cut."""
+        for piece in pieces:
+            self.bytes += len(piece)
+            self._sha.update(piece)
         self.lines += len(lines)
-        self._sha.update(data)
         for line in lines:
             self.records += line.records
             self.add_times(line.first_time, line.last_time)
