@@ -5,6 +5,7 @@ large file never delays a sync.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -43,17 +44,19 @@ def commit(journal: Journal) -> None:
             trouble = still
             with journal.lock:
                 journal.fail(still)
-    well = trouble is None
-    for segment, upto in due:
-        failure = None
-        try:
-            segment.sync()
-        except OSError as cause:
-            failure, well = cause, False
-        with journal.lock:
-            journal.end_sync(segment, upto, ticket, failure)
+    failures = [_sync(segment) for segment, _ in due]
     with journal.lock:
-        journal.settle(ticket, well)
+        for (segment, upto), failure in zip(due, failures, strict=True):
+            journal.end_sync(segment, upto, ticket, failure)
+        journal.settle(ticket, well=trouble is None and not any(failures))
+
+
+def _sync(segment: OpenSegment) -> OSError | None:
+    try:
+        segment.sync()
+    except OSError as trouble:
+        return trouble
+    return None
 
 
 def run_commits(journal: Journal) -> None:
@@ -63,6 +66,7 @@ def run_commits(journal: Journal) -> None:
             if not _await_duty(journal):
                 journal.committed = True
                 journal.tidy.notify_all()
+                journal.waiters.tell(math.inf)
                 return
         try:
             commit(journal)

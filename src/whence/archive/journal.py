@@ -19,6 +19,7 @@ from whence.archive.names import Signal, Stem
 from whence.archive.segment import Batch, OpenSegment, create_segment
 from whence.archive.tally import Tally
 from whence.archive.terms import Durability, State, WriterOptions, earliest, explain, rotation_due, sync_in
+from whence.archive.waiters import Waiters
 from whence.errors import StorageError
 from whence.otlp.page import Line
 
@@ -46,7 +47,7 @@ class Journal:
         self.done = threading.Condition(self.lock)
         self.tidy = threading.Condition(self.lock)
         # Apart from the lock, which a write that never comes back holds for ever.
-        self.settled = threading.Condition()
+        self.waiters = Waiters()
         self.pid = os.getpid()
         self.open: OrderedDict[Key, OpenSegment] = OrderedDict()
         self.retired: list[OpenSegment] = []
@@ -358,7 +359,8 @@ class Journal:
         oldest = [segment.oldest_ticket for segment in [*self.open.values(), *self.retired]]
         oldest += [batch.ticket for batch in list(self.backlog)[:1]]
         self.durable = max(self.durable, min([number - 1 for number in oldest if number is not None], default=ticket))
-        self._tell_waiters()
+        self.done.notify_all()
+        self.waiters.tell(self.durable)
 
     def _enter(self, trouble: OSError, soon: bool = False) -> None:
         self.trouble = trouble
@@ -370,16 +372,13 @@ class Journal:
     def fail(self, trouble: OSError) -> None:
         """The disk is (still) in trouble: hold, and try again in a while."""
         self._enter(trouble)
-        self._tell_waiters()
-
-    def _tell_waiters(self) -> None:
         self.done.notify_all()
-        with self.settled:
-            self.settled.notify_all()
 
     def is_durable(self, ticket: int) -> bool:
         """Whether this append is on disk; never so for one that a failed sync may have cost."""
-        return self.durable >= ticket and not any(first <= ticket <= last for first, last in tuple(self.lost))
+        return self.durable >= ticket and not (
+            self.lost and any(first <= ticket <= last for first, last in tuple(self.lost))
+        )
 
     def drop_files(self) -> None:
         """In a forked child: let go of the parent's files. Their locks stay with the parent, which shares them."""

@@ -90,9 +90,7 @@ class ArchiveWriter:
             if not (served and journal.options.durability is Durability.DURABLE) and not self._demand(served, left):
                 return False
             if served:
-                with journal.settled:
-                    if journal.durable < ticket:
-                        journal.settled.wait(left)
+                journal.waiters.wait(ticket, left)
         return True
 
     def _demand(self, served: bool, left: float | None) -> bool:
