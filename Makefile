@@ -37,11 +37,11 @@ demo: $(VENV)/.light  ## record a simulation with a mystery in it, and ask why
 test: $(VENV)/.dev $(VENV)/.clients  ## everything CI runs
 	@$(BIN)/python -m pytest -n auto
 
-check: $(VENV)/.dev check-native  ## ruff, mypy strict, house tests, the native core's own checks
+check: $(VENV)/.dev check-native  ## ruff, mypy strict, the laws of the house, the native core's own checks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest tests/house
+	@$(BIN)/python -m pytest tests/house/test_floors.py
 
 # Only where Rust is, new enough, with its tools and the crates of the lock; whence does without.
 check-native:    ## the native core: rustfmt, clippy, cargo test
@@ -71,7 +71,7 @@ bench-serve: $(VENV)/.dev  ## print how fast a served archive of 1M events answe
 	@$(BIN)/python -m benchmarks.serve $(if $(ARCHIVE),--archive $(ARCHIVE)) $(if $(EVENTS),--events $(EVENTS))
 
 torture: $(VENV)/.dev  ## the long versions of the fault tests
-	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto tests/walk tests/archive tests/otlp tests/collect/receivers tests/collect/test_collect_kills.py
+	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto --timeout 3600
 
 # A seed and a number of executions make a run that can be had again: `make fuzz SEED=7 EXECUTIONS=1000`. `KEPT=DIR` keeps the
 # smallest input of each way through the decoders.

@@ -1,14 +1,13 @@
 """The two cores of the codec, each alone, for tests that hold them together."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from build_examples import examples
 from whence.errors import DataError
 from whence.native import CORE
 from whence.otlp import from_json, from_native, from_protobuf, from_tree, to_protobuf
@@ -18,11 +17,7 @@ needs_native = pytest.mark.skipif(CORE.module is None, reason=f"the native core 
 REFUSED = "refused"
 MODULES = {"from_protobuf": from_protobuf, "from_json": from_json, "from_tree": from_tree, "to_protobuf": to_protobuf}
 
-MANY = settings(
-    max_examples=400 if os.environ.get("WHENCE_TORTURE") == "1" else 12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+MANY = examples(10)
 LIMITS = st.builds(
     Limits,
     records_per_line=st.sampled_from([1, 2, 3, 128]),

@@ -1,7 +1,8 @@
 """What every test stands on.
 
 Signals are as programs at a terminal have them: what is started in the background ignores Ctrl-C, and so would its children.
-Property tests have no deadline for an example, since machines that share their cores pause.
+Property tests have no deadline for an example, since machines that share their cores pause; how many examples they are tried with
+where they do not say it themselves stands here.
 The programs that tests start compile their modules once, and not at each start, whatever the environment says.
 """
 
@@ -11,7 +12,9 @@ import threading
 
 from hypothesis import settings
 
-settings.register_profile("whence", deadline=None)
+from build_examples import examples
+
+settings.register_profile("whence", examples(40, suppress_health_check=()))
 settings.load_profile("whence")
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -1,7 +1,7 @@
 """Runs one piece of work once for each system call it makes, with that call killing the process or failing.
 
-Usage: break_calls.py DIRECTORY WORK FAULT STEP, where WORK is `write` or `recover`, FAULT is `kill` or an errno's name, and
-STEP is 1 for every call, 2 for every second one and so on. Each round must leave an archive from which nothing acknowledged
+Usage: break_calls.py DIRECTORY WORK FAULT:STEP..., where WORK is `write` or `recover`, FAULT is `kill` or an errno's name,
+and STEP is 1 for every call, 2 for every second one and so on. Each round must leave an archive from which nothing acknowledged
 is missing, where nothing is there twice, and which the next start puts right.
 """
 
@@ -133,8 +133,8 @@ def check(directory: Path, expected: set[int], n: int) -> None:
     assert not left, f"round {n}: {left}"
 
 
-def main() -> None:
-    base, work, fault, step = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+def break_all(base: Path, work: str, fault: str, step: int) -> None:
+    """All rounds with one fault."""
     more = 0 if fault == "kill" else 2
     source = base / "source"
     acknowledged_before = set(range(leave(source))) if work == "recover" else set()
@@ -154,6 +154,14 @@ def main() -> None:
         unacknowledged += 0 if work == "recover" else 24 - len(acknowledged)
         n, rounds = n + (step if n else 1), rounds + 1
     print(f"{work} {fault}: {rounds} rounds of {calls} calls, 0 lost, 0 twice, {unacknowledged} not acknowledged")
+
+
+def main() -> None:
+    for given in sys.argv[3:]:
+        fault, step = given.split(":")
+        base = Path(sys.argv[1]) / fault
+        base.mkdir()
+        break_all(base, sys.argv[2], fault, int(step))
 
 
 main()

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from build_archive import TORTURE, some_lines, uid_of, write_archive
+from build_archive import some_lines, uid_of, write_archive
+from build_examples import often
 from whence.archive import names
 from whence.archive.reader import Archive
 from whence.archive.recovery import recover
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, WriterOptions
 
-CUTS = 5_000 if TORTURE else 200
-FLIPS = 20_000 if TORTURE else 800
+CUTS = often(70, 5_000)
+FLIPS = often(250, 20_000)
 SEED = int(os.environ.get("WHENCE_SEED", "7"))
 
 

@@ -3,7 +3,8 @@
 import threading
 from pathlib import Path
 
-from build_archive import TORTURE, a_line, some_lines, uid_of, write_archive
+from build_archive import a_line, some_lines, uid_of, write_archive
+from build_examples import often
 from waiting import until
 from whence.archive.follow import follow
 from whence.archive.writer import ArchiveWriter, WriterOptions
@@ -32,7 +33,7 @@ class Follower:
 
 def test_followers_see_each_line_once_while_files_change_form(tmp_path: Path) -> None:
     """Two followers, two writers, several groups, rotation and compression every few milliseconds: nothing missing or twice."""
-    count = 20_000 if TORTURE else 2_000
+    count = often(700, 20_000)
     options = WriterOptions(rotate_bytes=4_000, compress_over=0, probe_seconds=0.01)
     followers = [Follower(tmp_path), Follower(tmp_path, poll_seconds=0.02)]
     writers = [ArchiveWriter(tmp_path, options) for _ in range(2)]

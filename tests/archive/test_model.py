@@ -6,11 +6,11 @@ import signal
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from build_archive import TORTURE, a_line, uid_of
+from build_archive import a_line, uid_of
+from build_examples import examples, often
 from whence.archive.reader import Archive
 from whence.archive.recovery import recover
 from whence.archive.verify import verify
@@ -98,9 +98,4 @@ class ArchiveMachine(RuleBasedStateMachine):
 
 
 TestArchiveMachine = ArchiveMachine.TestCase
-TestArchiveMachine.settings = settings(
-    max_examples=300 if TORTURE else 25,
-    stateful_step_count=30 if TORTURE else 15,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+TestArchiveMachine.settings = examples(20, stateful_step_count=often(15, 30))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from build_archive import TORTURE, a_line, run_script, some_lines, stored_uids, write_archive
+from build_archive import a_line, run_script, some_lines, stored_uids, write_archive
+from build_examples import often
 from whence.archive.recovery import recover
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, Durability, WriterOptions
@@ -93,7 +94,7 @@ def test_forks_while_threads_write_neither_hang_nor_repeat(tmp_path: Path) -> No
     threads = [threading.Thread(target=write, args=(n,)) for n in range(2)]
     for thread in threads:
         thread.start()
-    rounds = 100 if TORTURE else 15
+    rounds = often(15, 100)
     for n in range(rounds):
 
         def work(n: int = n) -> None:
@@ -162,7 +163,7 @@ def test_recoveries_at_once_do_each_thing_once(tmp_path: Path) -> None:
             writer.append("dead", "logs", [line])
         os.kill(os.getpid(), signal.SIGKILL)
 
-    for _ in range(10 if TORTURE else 3):
+    for _ in range(often(3, 10)):
         assert in_child(die) == signal.SIGKILL
         repairs: list[list[str]] = []
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from build import an_archive, an_event
-from build_archive import TORTURE, a_line, some_lines, write_archive
+from build_archive import a_line, some_lines, write_archive
+from build_examples import TORTURE
 from whence.archive import names
 from whence.archive.holds import Holds, held_by
 from whence.archive.reader import Archive

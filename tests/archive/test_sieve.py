@@ -1,18 +1,18 @@
 """Sieves: a line that holds a match is never left out, whoever wrote it; of the others most are."""
 
-import os
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 import build_filter
 import build_sieve as build
 from build import TRACE, an_event
+from build_examples import examples
 from whence.archive.holds import held_in
 from whence.archive.reader import Archive, list_segments
 from whence.archive.retention import OTHERS, Policy, deciding
@@ -27,13 +27,8 @@ from whence.filter.tree import Filter
 from whence.native import CORE
 from whence.otlp.decode import Place, decode
 
-TIMES = 100 if os.environ.get("WHENCE_TORTURE") == "1" else 1
-SOME = settings(
-    max_examples=25 * TIMES,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a seed does not shrink
-)
+UNSHRUNK = [Phase.explicit, Phase.reuse, Phase.generate]
+"""Of properties of a seed, which does not shrink."""
 PLACE = Place("logs-20260101T000000Z-host-1-ab-1", 4096)
 
 
@@ -48,7 +43,7 @@ def matching(tree: Filter, events: list[Event]) -> list[str]:
     return [repr(event) for event in filter(matcher(tree), events)]
 
 
-@SOME
+@examples(20, phases=UNSHRUNK)
 @given(st.lists(build_filter.events(), min_size=1, max_size=3), st.integers(0, 2**32))
 def test_a_line_with_a_match_is_kept_however_it_is_spelled(events: list[Event], seed: int) -> None:
     """Filters about everything an event has, over lines of any writer."""
@@ -67,7 +62,7 @@ def test_a_line_with_a_match_is_kept_however_it_is_spelled(events: list[Event], 
                 )
 
 
-@SOME
+@examples(20, phases=UNSHRUNK)
 @given(st.lists(build_filter.events(), min_size=1, max_size=3), build_filter.filters(), st.integers(0, 2**32))
 def test_a_line_left_out_holds_no_match(events: list[Event], tree: Filter, seed: int) -> None:
     """Any filter over any line."""
@@ -160,7 +155,7 @@ def test_of_a_line_only_records_that_may_match_are_read(tmp_path: Path) -> None:
     assert line.decoded(Sieve(tree, native=False)).events == line.decoded().events
 
 
-@settings(SOME, max_examples=15 * TIMES)
+@examples(10, phases=UNSHRUNK)
 @given(st.lists(build_filter.events(), min_size=1, max_size=6), st.integers(0, 2**32))
 def test_retention_finds_the_rules_of_every_line_without_decoding_each(events: list[Event], seed: int) -> None:
     """The same rules as asking every event, whoever wrote the lines."""

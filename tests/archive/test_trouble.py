@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from build_archive import TORTURE, a_line, run_script, some_lines, stored_uids, uid_of
+from build_archive import a_line, run_script, some_lines, stored_uids, uid_of
 from build_disks import fill
+from build_examples import often
 from waiting import until
 from whence.archive.reader import Archive
 from whence.archive.verify import verify
@@ -29,7 +30,7 @@ def test_a_full_disk_is_waited_out(mount, caplog: pytest.LogCaptureFixture) -> N
     writer = ArchiveWriter(disk / "archive", QUICK)
     n = 0
     with caplog.at_level(logging.WARNING, "whence.archive"):
-        for _ in range(50 if TORTURE else 5):
+        for _ in range(often(5, 50)):
             ballast = fill(disk)
             tickets = []
             for _ in range(30):

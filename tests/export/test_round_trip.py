@@ -5,10 +5,11 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from build import an_archive, an_event
+from build_examples import examples
 from whence.archive.reader import Archive
 from whence.cli.app import call
 from whence.event.flat import from_flat
@@ -42,7 +43,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(15)
 @given(EVENTS)
 def test_events_survive_jsonl_and_otlp(events: list) -> None:  # type: ignore[type-arg]
     """Flat lines by `from_flat`, OTLP lines by `whence import`: both give the events of the archive they came from."""

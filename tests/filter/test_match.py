@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import build_filter as build
+from build_examples import examples
 from whence.errors import FilterError
 from whence.event.kinds import Kind, Severity
 from whence.event.model import Event
@@ -21,7 +22,7 @@ STRANGE: list[Any] = [
 ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(50)
 @given(build.filters(), st.sampled_from(STRANGE), st.sampled_from(["a", "b", "0", "a.b"]))
 def test_no_value_makes_a_filter_fail(tree: Filter, value: Any, key: str) -> None:
     """Also what no archive holds: a program's own events are matched before they are written."""
@@ -76,7 +77,7 @@ def test_parameters_are_numbered_from_where_the_engine_says() -> None:
     assert sql.parameters == ("x", "/x", "x.*y")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(40)
 @given(build.filters())
 def test_no_text_of_a_filter_stands_in_its_sql(tree: Filter) -> None:
     """All that a person wrote is in the parameters: the SQL is made of a fixed set of letters."""

@@ -1,12 +1,11 @@
 """Texts to trees: every spelling, every refusal with its place, and no text that breaks the parser."""
 
-import os
-
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import build_filter as build
+from build_examples import examples
 from whence.errors import FilterError
 from whence.event.model import Event
 from whence.filter import names
@@ -16,8 +15,6 @@ from whence.filter.parse import parse, parse_query
 from whence.filter.printer import to_text
 from whence.filter.sql import compile_sql
 from whence.filter.tree import Causal, Compare, Everything, Head, Path, Query, Word
-
-TIMES = 30 if os.environ.get("WHENCE_TORTURE") == "1" else 1
 
 CANONICAL = [
     ("", ""),
@@ -269,7 +266,7 @@ def no_causes(tree: Causal) -> set[str]:
     return set()
 
 
-@settings(max_examples=300 * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(100)
 @given(
     st.one_of(
         st.lists(PIECES, max_size=12).map(" ".join), st.lists(PIECES, max_size=8).map("".join), st.text(max_size=40)

@@ -1,11 +1,10 @@
 """SQL and closure give the same answer on any event; canonical text reads back as the same tree."""
 
-import os
-
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import build_filter as build
+from build_examples import examples
 from whence.event.model import Event
 from whence.filter.match import matcher
 from whence.filter.parse import parse
@@ -13,8 +12,6 @@ from whence.filter.printer import to_text
 from whence.filter.sql import compile_sql
 from whence.filter.tree import Causal, Filter
 
-TIMES = 30 if os.environ.get("WHENCE_TORTURE") == "1" else 1
-SOME = settings(max_examples=80 * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
 IDS = {"e0", "e3", "e5"}
 
 
@@ -37,7 +34,7 @@ def answers(events: list[Event], trees: list[Filter]) -> tuple[list[list[bool | 
     return closure, sql
 
 
-@SOME
+@examples(20)
 @given(st.lists(build.events(), min_size=1, max_size=8), st.lists(build.conditions(), min_size=6, max_size=12))
 def test_sql_and_closure_agree_on_every_condition(events: list[Event], trees: list[Filter]) -> None:
     """True, false and unknown alike, each condition alone."""
@@ -46,7 +43,7 @@ def test_sql_and_closure_agree_on_every_condition(events: list[Event], trees: li
         assert mine == theirs, to_text(tree)
 
 
-@SOME
+@examples(20)
 @given(
     st.lists(build.events(), min_size=1, max_size=6),
     st.lists(build.filters(st.one_of(build.conditions(), build.causal(build.conditions()))), min_size=3, max_size=6),
@@ -58,7 +55,7 @@ def test_sql_and_closure_agree_on_every_tree(events: list[Event], trees: list[Fi
         assert mine == theirs, to_text(tree)
 
 
-@settings(max_examples=250 * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(70)
 @given(build.filters(st.one_of(build.conditions(), build.causal(build.filters()))))
 def test_canonical_text_reads_back_as_the_same_tree(tree: Filter) -> None:
     """A filter can live in a URL: printing and parsing change nothing."""

@@ -1,8 +1,9 @@
 """The house's floors hold: imports go down only, pure floors touch nothing outside, and one place imports OTel's logs."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -45,12 +46,50 @@ def module_of(file: Path) -> str:
     return ".".join(("whence", *file.relative_to(SOURCE).with_suffix("").parts))
 
 
-def imports(tree: ast.AST) -> Iterator[tuple[str, ast.stmt]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((name.name, node) for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module, node
+class Import(NamedTuple):
+    """One module that a file imports, and whether only for its types."""
+
+    name: str
+    line: int
+    for_types: bool
+
+
+class Source(NamedTuple):
+    """What the laws ask about a file."""
+
+    imports: list[Import]
+    texts: list[ast.Constant]
+    calls: set[str]
+    docstring: str | None
+    lines: int
+
+
+@cache
+def source_of(file: Path) -> Source:
+    """A file, read and parsed once for all laws."""
+    text = file.read_text()
+    tree = ast.parse(text)
+    nodes = list(ast.walk(tree))
+    for_types = {
+        id(inner)
+        for node in nodes
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        for inner in ast.walk(node)
+    }
+    return Source(
+        [Import(name, node.lineno, id(node) in for_types) for node in nodes for name in _names(node)],
+        [node for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)],
+        {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)},
+        ast.get_docstring(tree),
+        len(text.splitlines()),
+    )
+
+
+def _names(node: ast.AST) -> list[str]:
+    """The modules that an import names."""
+    if isinstance(node, ast.Import):
+        return [name.name for name in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
 
 
 def test_every_folder_of_the_package_is_a_known_floor() -> None:
@@ -65,38 +104,28 @@ def test_imports_go_down_only(file: Path) -> None:
     module = module_of(file)
     if file == SOURCE / "__init__.py":
         return  # the facade is above every floor
-    for name, node in imports(ast.parse(file.read_text())):
+    for name, line, _ in source_of(file).imports:
         if name.startswith("whence."):
-            assert FLOORS[floor_of(name)] <= FLOORS[floor_of(module)], f"{module}:{node.lineno} imports {name}"
+            assert FLOORS[floor_of(name)] <= FLOORS[floor_of(module)], f"{module}:{line} imports {name}"
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if floor_of(module_of(f)) in NEIGHBOURS], ids=module_of)
 def test_recording_and_collecting_never_import_each_other(file: Path) -> None:
     """A program that records does not load the collector, and the collector does not record."""
-    for name, node in imports(ast.parse(file.read_text())):
+    module = module_of(file)
+    for name, line, _ in source_of(file).imports:
         if name.startswith("whence."):
-            module = module_of(file)
-            assert floor_of(name) not in NEIGHBOURS[floor_of(module)], f"{module}:{node.lineno} imports {name}"
+            assert floor_of(name) not in NEIGHBOURS[floor_of(module)], f"{module}:{line} imports {name}"
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if floor_of(module_of(f)) in PURE], ids=module_of)
 def test_pure_floors_touch_nothing_outside(file: Path) -> None:
     """Pure files import no clock, file, socket, thread or environment, and open nothing."""
-    tree = ast.parse(file.read_text())
-    for name, node in imports(tree):
-        if name == "typing" or _only_for_types(tree, node):
-            continue
-        assert name.split(".")[0] not in IMPURE_MODULES, f"{module_of(file)}:{node.lineno} imports {name}"
-    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    assert "open" not in calls
-
-
-def _only_for_types(tree: ast.AST, wanted: ast.stmt) -> bool:
-    """Whether an import stands under `if TYPE_CHECKING:`."""
-    return any(
-        isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING") and wanted in ast.walk(node)
-        for node in ast.walk(tree)
-    )
+    source = source_of(file)
+    for name, line, for_types in source.imports:
+        if name != "typing" and not for_types:
+            assert name.split(".")[0] not in IMPURE_MODULES, f"{module_of(file)}:{line} imports {name}"
+    assert "open" not in source.calls
 
 
 @pytest.mark.parametrize("file", FILES, ids=module_of)
@@ -104,9 +133,9 @@ def test_only_one_file_imports_opentelemetry_logs(file: Path) -> None:
     """The logs API still lives under underscore paths; when it moves, one file must change."""
     if module_of(file) == "whence.record.otel":
         return
-    for name, node in imports(ast.parse(file.read_text())):
-        assert "opentelemetry._logs" not in name, f"{module_of(file)}:{node.lineno}"
-        assert "opentelemetry.sdk._logs" not in name, f"{module_of(file)}:{node.lineno}"
+    for name, line, _ in source_of(file).imports:
+        assert "opentelemetry._logs" not in name, f"{module_of(file)}:{line}"
+        assert "opentelemetry.sdk._logs" not in name, f"{module_of(file)}:{line}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=module_of)
@@ -114,28 +143,20 @@ def test_attribute_names_are_spelled_in_one_table(file: Path) -> None:
     """No string `whence.<attribute>` stands outside event/names.py, docstrings and logger names aside."""
     if module_of(file) == "whence.event.names":
         return
-    names = (SOURCE / "event" / "names.py").read_text()
-    table = {
-        node.value
-        for node in ast.walk(ast.parse(names))
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and "." in node.value
-        and " " not in node.value
-    }
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Constant) and node.value in table:
-            pytest.fail(f"{module_of(file)}:{node.lineno} spells {node.value!r}; take it from event/names.py")
+    names = {text.value for text in source_of(SOURCE / "event" / "names.py").texts}
+    table = {name for name in names if isinstance(name, str) and "." in name and " " not in name}
+    for text in source_of(file).texts:
+        if text.value in table:
+            pytest.fail(f"{module_of(file)}:{text.lineno} spells {text.value!r}; take it from event/names.py")
 
 
 @pytest.mark.parametrize("file", FILES, ids=module_of)
 def test_every_file_says_what_it_is(file: Path) -> None:
     """The first line of each file is its docstring, in one sentence."""
-    docstring = ast.get_docstring(ast.parse(file.read_text()))
-    assert docstring, f"{module_of(file)} has no docstring"
+    assert source_of(file).docstring, f"{module_of(file)} has no docstring"
 
 
 @pytest.mark.parametrize("file", FILES, ids=module_of)
 def test_files_stay_rooms_one_can_oversee(file: Path) -> None:
     """A file is a page or three: beyond 450 lines it is time for two rooms."""
-    assert len(file.read_text().splitlines()) <= 450
+    assert source_of(file).lines <= 450

@@ -117,7 +117,7 @@ def test_a_second_look_parses_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("harm", ["missing", "truncated", "flipped", "empty", "old"])
 def test_a_harmed_sidecar_is_made_anew(tmp_path: Path, ending: str, harm: str) -> None:
     """Whatever becomes of a sidecar or its note, the answer stays the same, and the next look finds them whole."""
-    directory = an_archive(tmp_path / "archive", some_events())
+    directory = an_archive(tmp_path / "archive", some_events(60))
     expected = [repr(event) for event in Engine(directory, worthwhile=0).events()]
     for path in directory.rglob(f"*{ending}"):
         data = path.read_bytes()
@@ -168,6 +168,15 @@ def test_when_the_time_is_over_the_answer_is_partial(tmp_path: Path) -> None:
     assert not whole.partial
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Engine]:
+    """An archive that no test changes, with its sidecars made, and an engine over it."""
+    directory = an_archive(tmp_path_factory.mktemp("small") / "archive", some_events(20))
+    engine = Engine(directory, worthwhile=0)
+    engine.look()
+    return directory, engine
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -200,18 +209,16 @@ def test_when_the_time_is_over_the_answer_is_partial(tmp_path: Path) -> None:
         "",
     ],
 )
-def test_sql_touches_nothing_outside(tmp_path: Path, text: str) -> None:
+def test_sql_touches_nothing_outside(small: tuple[Path, Engine], text: str) -> None:
     """Only one SELECT over the views runs; files, settings, extensions and other tables are out of reach."""
-    directory = an_archive(tmp_path / "archive", some_events(20))
-    engine = Engine(directory, worthwhile=0)
     local_table_of_python = {"n": [1]}
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    engine.look()
-    before |= {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    directory, engine = small
+    place = directory.parent
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     sidecar = next(directory.rglob(f"*{INDEX}"))
     with pytest.raises(FilterError):
-        engine.sql(text.format(tmp=tmp_path, sidecar=sidecar)).read_all()
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+        engine.sql(text.format(tmp=place, sidecar=sidecar)).read_all()
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
     assert local_table_of_python
 
 

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from build import START, a_bare_archive, a_span, an_archive, an_event
+from build_examples import examples
 from whence.archive.reader import Archive
 from whence.causality.graph import Graph
 from whence.event.kinds import Severity
@@ -127,7 +128,7 @@ ERRORS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(10)
 @given(ERRORS, st.sampled_from([1, 2, 100]))
 def test_the_columns_make_the_same_groups(
     tmp_path_factory: pytest.TempPathFactory, errors: list[dict[str, Any]], limit: int

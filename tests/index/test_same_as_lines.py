@@ -1,16 +1,16 @@
 """An index changes no answer: any filter over any archive gives what the filter's closure says of every event in the lines."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import build_filter
 from build import START, Built, a_span, an_event, append
+from build_examples import examples
 from whence.archive.reader import Archive
 from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.causality.graph import Follow, Graph
@@ -24,8 +24,6 @@ from whence.filter.tree import Causal, Caused, CausedBy, Filter
 from whence.index.engine import Engine
 from whence.index.rows import Rows
 
-TIMES = 20 if os.environ.get("WHENCE_TORTURE") == "1" else 1
-SOME = settings(max_examples=8 * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
 SPANS = [f"{n + 1:016x}" for n in range(4)]
 IDS = [
     "e0",
@@ -128,7 +126,7 @@ HOPS = st.none() | st.integers(1, 4)
 CAUSAL = st.builds(CausedBy, PLAIN, HOPS, st.none()) | st.builds(Caused, PLAIN, HOPS, st.none())
 
 
-@SOME
+@examples(8)
 @given(
     st.lists(st.lists(records(), max_size=6), min_size=1, max_size=3),
     st.lists(records(), max_size=4),
@@ -163,7 +161,7 @@ PIPES = ["| count", "| count by type", "| count by run, agent", "| count by seve
          "| max turn by run", "| fields id, time, payload.a", "| p50 duration by type"]  # fmt: skip
 
 
-@SOME
+@examples(8)
 @given(
     st.lists(st.lists(records(), min_size=1, max_size=6), min_size=1, max_size=3),
     PLAIN,
@@ -187,7 +185,7 @@ def test_tables_are_the_same_with_sidecars_and_without(shares: list[list[Built]]
         assert found[0] == found[1]
 
 
-@SOME
+@examples(8)
 @given(
     st.lists(records(), min_size=1, max_size=14), st.lists(PLAIN | CAUSAL, min_size=1, max_size=3), st.integers(1, 5)
 )

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import whence
 from build import START, Built, a_bare_archive, a_span, an_archive, an_event
+from build_examples import examples
 from whence.archive.reader import Archive
 from whence.errors import FilterError
 from whence.event.kinds import Severity
@@ -117,7 +118,7 @@ RECORDS = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(8)
 @given(RECORDS, st.sampled_from(["", "agent = 'a'", "severity >= ERROR OR duration > 1s", "NOT turn = 3"]))
 def test_the_columns_say_what_the_folds_say(
     tmp_path_factory: pytest.TempPathFactory, records: list[tuple[object, ...]], text: str

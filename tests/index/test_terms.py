@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import build_filter as build
 from build import an_archive, an_event
+from build_examples import examples
 from whence.event.model import Event
 from whence.filter.match import matcher
 from whence.filter.needs import need_of, pieces_of, words_in
@@ -21,8 +22,6 @@ from whence.index.columns import Row, batch_of
 from whence.index.engine import Engine
 from whence.index.scan import Blocks
 from whence.index.terms import Keys, Terms, TermsBuilder
-
-SOME = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def terms_of(blocks: list[list[Event]]) -> Terms:
@@ -36,7 +35,7 @@ def terms_of(blocks: list[list[Event]]) -> Terms:
 BLOCKS = st.lists(st.lists(build.events(), min_size=1, max_size=3), min_size=1, max_size=4)
 
 
-@SOME
+@examples(25)
 @given(BLOCKS, st.lists(build.filters(build.conditions()), min_size=1, max_size=8))
 def test_a_block_in_which_a_filter_holds_is_never_left_out(blocks: list[list[Event]], trees: list[Filter]) -> None:
     """Whatever the values, the pattern and the nesting."""
@@ -51,7 +50,7 @@ def test_a_block_in_which_a_filter_holds_is_never_left_out(blocks: list[list[Eve
 TEXT = st.text(st.sampled_from('aB9 -_."\\\n\t/éΣİßKÅ漢\u2028\U0001f600\x00'), max_size=12)
 
 
-@SOME
+@examples(100)
 @given(TEXT, TEXT, TEXT)
 def test_a_text_within_another_has_its_words_within_the_others(before: str, inside: str, behind: str) -> None:
     """In any script; at the front and the end a word may be part of a longer one."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from build_examples import often
 from build_mutants import mutant, other_orders
 from build_native import LIMITS, MANY, NATIVE, PURE, REFUSED, needs_native
 from build_requests import MESSAGES, SIGNALS, everything, json_of, requests
@@ -63,7 +64,7 @@ def test_broken_bytes_are_taken_or_refused_alike(signal: Any, data: st.DataObjec
     message = data.draw(requests(signal, right=False))
     chance = data.draw(st.randoms(use_true_random=False))
     limits = data.draw(LIMITS)
-    for _ in range(20):
+    for _ in range(often(8, 20)):
         agree(signal, mutant(other_orders(message, chance), chance), limits)
 
 

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import Link, SpanContext, TraceFlags, TraceState
 
-from build_native import LIMITS, MANY, needs_native
+from build_examples import examples
+from build_native import LIMITS, needs_native
 from build_objects import LOGS, SPANS, Raising
 from build_otlp import SCOPE, SPAN, TIME, a_log, an_ended_span
 from whence.event import names
@@ -21,7 +22,7 @@ from whence.otlp.limits import Limits
 
 pytestmark = needs_native
 
-MORE = settings(MANY, max_examples=3 * MANY.max_examples)
+MORE = examples(25)
 VALUES = {"s": "text", "i": -5, "f": 0.1, "b": True, "l": [1, "a", None, 2.5, b"x"], "m": {"k": {"deep": ()}}, "e": {}}
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.json.file._log_exporter import FileLogExporter
 from opentelemetry.exporter.otlp.json.file.trace_exporter import FileSpanExporter
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
+from build_examples import examples
 from build_otlp import EXACT, KEYS, SPAN, TEXT, TIME, a_log, an_ended_span, as_read, same
 from whence.errors import DataError
 from whence.event import names
@@ -111,7 +112,7 @@ def test_every_field_of_an_event_is_lifted_from_its_attribute() -> None:
     )
 
 
-@settings(max_examples=60)
+@examples(40)
 @given(st.dictionaries(KEYS, EXACT, max_size=4), EXACT, TEXT)
 def test_what_was_encoded_is_decoded_as_it_was(attributes: dict[str, Any], body: Any, name: str) -> None:
     """Attributes, body and name of any content."""
@@ -457,7 +458,7 @@ def is_sound(found: Decoded) -> None:
     assert all(sentence.startswith("cannot read ") for sentence in found.bad)
 
 
-@settings(max_examples=400)
+@examples(100)
 @given(st.sampled_from(SAMPLES), st.data())
 def test_a_line_with_anything_in_any_place_is_read_or_refused(sample: Any, data: st.DataObject) -> None:
     """Values of any type anywhere: events that are sound, sentences, or a DataError."""
@@ -475,7 +476,7 @@ def test_a_line_with_anything_in_any_place_is_read_or_refused(sample: Any, data:
             pass
 
 
-@settings(max_examples=200)
+@examples(60)
 @given(
     st.sampled_from([orjson.dumps(sample) for sample in SAMPLES]),
     st.integers(0),

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common import _log_encoder, trace_encoder
 from opentelemetry.sdk.resources import Resource
@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
+from build_examples import examples
 from build_otlp import (
     EXACT,
     KEYS,
@@ -67,7 +68,7 @@ def official(message: Any) -> bytes:
 # --- equal to the official encoder ----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@examples(40)
 @given(st.lists(st.tuples(ATTRIBUTES, EXACT, TEXT, st.sampled_from(SeverityNumber), st.booleans()), max_size=3))
 def test_logs_are_what_the_official_encoder_writes(given: list[Any]) -> None:
     """Read strictly by protobuf, every field of every record is the same."""
@@ -87,7 +88,7 @@ def test_logs_are_what_the_official_encoder_writes(given: list[Any]) -> None:
     assert official(strictly(only(encoded).data)) == official(theirs)
 
 
-@settings(max_examples=60)
+@examples(40)
 @given(ATTRIBUTES, st.lists(st.tuples(TEXT, ATTRIBUTES), max_size=2), st.lists(ATTRIBUTES, max_size=2), st.booleans())
 def test_spans_are_what_the_official_encoder_writes(
     attributes: dict[str, Any], events: list[Any], links: list[dict[str, Any]], remote: bool
@@ -164,7 +165,7 @@ def test_span_events_that_only_repeat_a_log_event_are_left_out() -> None:
 # --- values ---------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@examples(40)
 @given(ATTRIBUTES, EXACT)
 def test_both_paths_write_the_same(attributes: dict[str, Any], body: Any) -> None:
     """Of a record that needs no care, the careful path makes nothing else."""
@@ -174,7 +175,7 @@ def test_both_paths_write_the_same(attributes: dict[str, Any], body: Any) -> Non
     assert orjson.loads(span_text(faithful_span(span, 32), 32)) == orjson.loads(span_text(span, 32))
 
 
-@settings(max_examples=60)
+@examples(40)
 @given(st.dictionaries(KEYS, nested(LOSSY | st.integers()), min_size=1, max_size=3), nested(LOSSY))
 def test_any_value_at_all_is_written_strictly_and_the_record_says_what_it_lost(
     values: dict[str, Any], body: Any

@@ -1,8 +1,9 @@
 """Events become OTLP records that read back as the same events."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from build_examples import examples
 from whence.event.ids import span_id_of
 from whence.event.kinds import Severity
 from whence.event.model import Event
@@ -79,7 +80,7 @@ def _span(event: Event, span: str, failed: bool, status: str | None) -> Event:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(60)
 @given(st.lists(logs | spans, min_size=1, max_size=4))
 def test_what_is_sent_reads_back_as_it_was(events: list[Event]) -> None:
     """Every field of log events and spans, in JSON; and the same tree is good protobuf."""

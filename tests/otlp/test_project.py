@@ -5,11 +5,12 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Link, SpanContext
 
+from build_examples import examples
 from build_otlp import EXACT, KEYS, LOSSY, SPAN, TEXT, TIME, a_log, an_ended_span, nested, same
 from whence.event import names
 from whence.event.kinds import Severity
@@ -82,7 +83,7 @@ def as_span(log: ReadWriteLogRecord) -> Event:
     return event
 
 
-@settings(max_examples=60)
+@examples(40)
 @given(st.dictionaries(KEYS, EXACT | LOSSY | nested(LOSSY), max_size=4), EXACT | LOSSY, TEXT, st.sampled_from(Severity))
 def test_a_projection_is_read_back_as_the_event_it_came_from(
     values: dict[str, Any], body: Any, name: str, severity: Severity

@@ -1,15 +1,15 @@
 """The codec: protobuf, JSON, trees and lines say the same, and what none of them can say is refused."""
 
-import os
 import subprocess
 import sys
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from build_examples import examples
 from build_requests import (
     MESSAGES,
     SIGNALS,
@@ -35,11 +35,7 @@ from whence.otlp.wire import (
 )
 
 EACH = pytest.mark.parametrize("signal", SIGNALS)
-FEW = settings(
-    max_examples=600 if os.environ.get("WHENCE_TORTURE") else 25,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    deadline=None,
-)
+FEW = examples(10)
 
 
 def said(value: Any) -> str:

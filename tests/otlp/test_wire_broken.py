@@ -1,15 +1,15 @@
 """The codec on bytes that no client meant to send: refused or read, and nothing else happens."""
 
-import os
 import random
 from typing import Any
 
 import orjson
 import pytest
 from google.protobuf.message import DecodeError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from build_examples import examples, often
 from build_requests import MESSAGES, SIGNALS, json_of, requests
 from whence.errors import DataError
 from whence.otlp.wire import (
@@ -24,13 +24,8 @@ from whence.otlp.wire import (
 from whence.otlp.wire_scalars import counted
 
 EACH = pytest.mark.parametrize("signal", SIGNALS)
-TORTURE = bool(os.environ.get("WHENCE_TORTURE"))
 pytestmark = pytest.mark.timeout(1800)
-MANY = settings(
-    max_examples=500 if TORTURE else 25,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    deadline=None,
-)
+MANY = examples(12)
 
 
 def broken(data: bytes, chance: random.Random) -> bytes:
@@ -115,7 +110,7 @@ def test_broken_protobuf_is_refused_as_protobuf_refuses_it_or_read_as_it_reads_i
     """Never another exception, never another acceptance, and what is accepted is what protobuf makes of it."""
     written = data.draw(requests(signal, right=False)).SerializeToString()
     chance = data.draw(st.randoms(use_true_random=False))
-    for _ in range(40 if TORTURE else 10):
+    for _ in range(often(10, 40)):
         spoiled = broken(written, chance)
         try:
             message = MESSAGES[signal].FromString(spoiled)
@@ -137,7 +132,7 @@ def test_broken_json_is_refused_or_read_and_nothing_else(signal: Any, data: st.D
     """DataError or lines, never another exception."""
     written = orjson.dumps(json_of(data.draw(requests(signal, right=False))))
     chance = data.draw(st.randoms(use_true_random=False))
-    for _ in range(40 if TORTURE else 10):
+    for _ in range(often(10, 40)):
         spoiled = broken(written, chance)
         try:
             tree = tree_of_json(signal, spoiled)

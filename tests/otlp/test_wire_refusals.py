@@ -6,9 +6,10 @@ from typing import Any
 import orjson
 import pytest
 from google.protobuf.message import DecodeError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from build_examples import examples
 from build_requests import MESSAGES, SIGNALS, records_of, records_of_lines
 from whence.errors import DataError
 from whence.otlp.limits import Limits
@@ -360,7 +361,7 @@ def test_a_metric_with_more_points_than_a_line_holds_is_several_of_its_name() ->
 
 @pytest.mark.parametrize("signal", ["logs", "metrics"])
 @given(sizes=st.lists(st.integers(0, 700), min_size=1, max_size=60), scopes=st.integers(1, 3))
-@settings(max_examples=25, deadline=None)
+@examples(15)
 def test_a_line_keeps_to_its_limits(signal: Any, sizes: list[int], scopes: int) -> None:
     """So many records, so many bytes; only a record that is larger by itself has a longer line, alone."""
     limits = Limits(line_bytes=2000, records_per_line=7)

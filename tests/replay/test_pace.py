@@ -3,9 +3,10 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from build_examples import examples
 from whence.errors import ConfigError
 from whence.replay.pace import FASTEST, SLOWEST, Give, Pace, Wait, decide, parse_speed, shifted
 
@@ -26,7 +27,7 @@ def test_an_event_is_due_at_the_first_moment_at_which_the_replay_has_come_to_it(
         assert pace.at(due - 1) < time
 
 
-@settings(max_examples=200, deadline=None)
+@examples(100)
 @given(
     gaps=st.lists(st.integers(0, 5 * S), min_size=1, max_size=30),
     speed=speeds,
@@ -54,7 +55,7 @@ def test_events_come_in_their_order_each_when_it_is_due_however_late_others_were
 Deed = st.tuples(st.sampled_from(["pause", "resume", "speed"]), st.integers(0, 10 * S), speeds)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(100)
 @given(deeds=st.lists(Deed, max_size=12), speed=speeds)
 def test_the_place_never_jumps_whatever_is_asked_for(deeds: list[tuple[str, int, Fraction]], speed: Fraction) -> None:
     """Pausing, going on and another speed change how it goes on, never where it is; paused, it stays."""

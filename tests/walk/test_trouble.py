@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry._logs import get_logger
@@ -26,6 +26,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import whence
 from build_disks import a_disk, fill
+from build_examples import examples
 from build_walk import is_sound, recorded, run, whence_cli
 from waiting import until
 from whence.archive.reader import Archive
@@ -382,7 +383,7 @@ def test_any_run_id_makes_a_run_that_is_found_again(start: Start, tmp_path: Path
 
 
 @given(st.text(st.characters(codec=None), max_size=400))  # type: ignore[arg-type]
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25)
 def test_no_run_id_leads_out_of_the_archive(start: Start, tmp_path: Path, id: str) -> None:
     """Whatever the text."""
     recorder = start()
@@ -523,7 +524,7 @@ def same(kept: Any, given: Any) -> bool:
 
 
 @given(st.lists(odd, min_size=1, max_size=20))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25)
 def test_what_goes_in_comes_out(start: Start, tmp_path_factory: pytest.TempPathFactory, values: list[Any]) -> None:
     """Any values at all: each event is there, in order, and whatever OTLP can hold is the very same."""
     archive = tmp_path_factory.mktemp("odd") / "archive"

@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from build_examples import examples
 from whence.collect.exporters import disk
 from whence.collect.exporters.disk import DiskStore
 from whence.collect.exporters.disk_records import Gap, Record, packed, packed_numbers, unpacked, unpacked_numbers
@@ -212,7 +213,7 @@ def test_what_is_delivered_is_known_after_a_kill_and_over_many_numbers(
     store.close()
 
 
-@settings(max_examples=200, deadline=None)
+@examples(100)
 @given(
     good=st.lists(st.binary(max_size=40), max_size=6),
     lost=st.lists(st.binary(max_size=40), max_size=4),

@@ -4,9 +4,10 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from build_examples import examples
 from build_processors import Sink, a_host, a_processor
 from build_requests import requests
 from whence.collect.batch import Batch
@@ -14,7 +15,6 @@ from whence.collect.records.walk import Visit, count, rewrite
 from whence.otlp import wire
 
 SIGNALS = st.sampled_from(["logs", "traces", "metrics"])
-EASY = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 EVERY: dict[str, dict[str, Any]] = {
     "attributes": {"actions": [{"key": "a", "action": "upsert", "value": [1]}, {"pattern": "^.$", "action": "hash"}]},
@@ -47,7 +47,7 @@ def a_batch(data: st.DataObject) -> Batch:
 
 
 @pytest.mark.parametrize("kind", EVERY)
-@EASY
+@examples(12)
 @given(data=st.data())
 def test_what_came_in_stays_and_what_comes_out_is_otlp(kind: str, data: st.DataObject) -> None:
     """Of any request: the tree is not changed, and the new one can be written as protobuf and as lines."""
@@ -64,7 +64,7 @@ def test_what_came_in_stays_and_what_comes_out_is_otlp(kind: str, data: st.DataO
     after.lines()
 
 
-@EASY
+@examples(15)
 @given(data=st.data())
 def test_tail_sampling_neither_changes_nor_loses_a_span(data: st.DataObject) -> None:
     """Every span comes out once, in its resource and scope."""
@@ -102,7 +102,7 @@ FILTERS = st.sampled_from(
 )
 
 
-@EASY
+@examples(15)
 @given(data=st.data(), text=FILTERS)
 def test_what_is_kept_by_a_filter_is_dropped_by_it(data: st.DataObject, text: str) -> None:
     """Keep X, then drop X: no record is left; and keep and drop X share the records out."""
@@ -121,7 +121,7 @@ def a_tree(batch: Batch | None) -> dict[str, Any] | None:
     return batch.tree if batch is not None else None
 
 
-@EASY
+@examples(15)
 @given(data=st.data())
 def test_a_visit_that_changes_nothing_gives_the_very_tree(data: st.DataObject) -> None:
     """And one that drops everything gives none."""

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from build_examples import examples
 from build_processors import (
     SPAN,
     TRACE,
@@ -370,7 +371,7 @@ def test_failures_are_told_now_and_then_with_their_number(caplog: pytest.LogCapt
     assert [record.getMessage().split(" records")[0].split()[-1] for record in caplog.records] == ["1", "1000"]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(12)
 @given(data=st.data())
 def test_no_record_whatever_makes_a_right_statement_raise(data: st.DataObject) -> None:
     """Every statement of this file, on log records of any shape: changed, or left as they are, and OTLP still."""
@@ -394,7 +395,7 @@ PIECES = st.sampled_from(
 GARBAGE = st.one_of(st.text(max_size=40), st.lists(PIECES, max_size=25).map(" ".join), st.lists(PIECES).map("".join))
 
 
-@settings(max_examples=400, deadline=None)
+@examples(120)
 @given(GARBAGE)
 @example('set(body,"\ud800")')
 @example("-" * 500 + "1")

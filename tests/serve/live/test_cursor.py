@@ -1,9 +1,10 @@
 """Cursors: text that says exactly how far an archive was read, short however many files there are."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from build_examples import examples
 from whence.archive.names import Stem
 from whence.errors import DataError
 from whence.serve.live.cursor import Known, Present, Track, known, mark_of, parse_cursor, resume
@@ -53,7 +54,7 @@ def test_a_cursor_stays_short_while_many_files_are_being_read() -> None:
 Read = st.sampled_from(["unread", "part", "over"])
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(
     ours=st.lists(st.tuples(st.integers(0, 50), Read), max_size=40),
     others=st.lists(Read, max_size=5),
