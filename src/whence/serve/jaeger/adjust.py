@@ -5,9 +5,9 @@ jaegerquery/internal/adjuster; of several equal keys the last holds).
 """
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
-from typing import Final
+from typing import Final, NamedTuple
 
 from whence.event import names
 from whence.otlp.shown import Around, Json
@@ -17,11 +17,21 @@ from whence.serve.jaeger.whole import Trace
 
 _SERVER, _CLIENT = 2, 3
 _HOSTS: Final = (names.HOST_ID, names.HOST_IP, names.HOST_NAME)
-_ADDRESSES: Final = ("ip", "peer.ipv4")
+_ADDRESSES: Final = frozenset({"ip", "peer.ipv4"})
 """Attributes in which old instrumentation writes an address as a number."""
-Spans = list[tuple[Around, Json]]
-Warnings = Iterator[tuple[Json, str]]
+Warnings = Iterator[tuple[int, str]]
+"""Each of a span, by its place."""
 _UNITS: Final = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns"))
+
+
+class Known(NamedTuple):
+    """What is asked of a span again and again."""
+
+    own: str
+    parent: str
+    start: int
+    end: int
+    host: str
 
 
 def adjusted(trace: Trace) -> Trace:
@@ -29,19 +39,23 @@ def adjusted(trace: Trace) -> Trace:
     made = Trace(trace.id, {key: (_ordered_around(around), []) for key, (around, _) in trace.groups.items()})
     for key, (_, given) in trace.groups.items():
         made.groups[key][1].extend(map(_ordered, given))
-    spans: Spans = list(made.spans())
+    spans = [span for _, span in made.spans()]
+    _tell_apart(spans)
+    known = [
+        Known(span_of(span), parent_of(span), *times_of(span), host)
+        for around, some in made.groups.values()
+        for host in [_host(around[0])]
+        for span in some
+    ]
     warnings: dict[int, list[str]] = {}
-    _tell_apart([span for _, span in spans])
-    for span, said in (*_odd(spans), *_without_trace(spans)):
-        warnings.setdefault(id(span), []).append(said)
-    for n, (shown, told) in untangle([span for _, span in spans]).items():
-        span = spans[n][1]
-        warnings.setdefault(id(span), []).extend(told)
-        span.clear()
-        span.update(shown)
-    for _, span in spans:
-        if told := warnings.get(id(span), []):
-            span.update(warned(span, told))
+    for n, said in (*_odd(known), *_without_trace(spans)):
+        warnings.setdefault(n, []).append(said)
+    for n, (shown, told) in untangle(spans).items():
+        warnings.setdefault(n, []).extend(told)
+        spans[n].clear()
+        spans[n].update(shown)
+    for n, told in warnings.items():
+        spans[n]["attributes"] = warned(spans[n].get("attributes") or [], told)
     return made
 
 
@@ -67,7 +81,9 @@ def _with_sorted(of: Json) -> Json:
     shown = dict(of)
     if of.get("attributes"):
         by_key = {str(pair.get("key", "")): pair for pair in of["attributes"]}
-        shown["attributes"] = [_addressed(key, by_key[key]) for key in sorted(by_key)]
+        shown["attributes"] = [by_key[key] for key in sorted(by_key)]
+        if not _ADDRESSES.isdisjoint(by_key):
+            shown["attributes"] = [_addressed(key, by_key[key]) for key in sorted(by_key)]
     return shown
 
 
@@ -86,6 +102,8 @@ def _tell_apart(spans: list[Json]) -> None:
     kinds: dict[str, set[int]] = {}
     for span in spans:
         kinds.setdefault(span_of(span), set()).add(number_of(span.get("kind")))
+    if len(kinds) == len(spans):
+        return
     shared = {own for own, found in kinds.items() if {_SERVER, _CLIENT} <= found}
     if not shared:
         return
@@ -105,50 +123,47 @@ def _tell_apart(spans: list[Json]) -> None:
 # --- warnings -------------------------------------------------------------------------------------------------------------
 
 
-def _without_trace(spans: Spans) -> Warnings:
-    for _, span in spans:
+def _without_trace(spans: Sequence[Json]) -> Warnings:
+    for n, span in enumerate(spans):
         links = span.get("links") or ()
         valid = [link for link in links if str(link.get("traceId") or "").strip("0")]
         if len(valid) < len(links):
             span["links"] = valid
-            yield from [(span, "a link that names no trace is left out")] * (len(links) - len(valid))
+            yield from [(n, "a link that names no trace is left out")] * (len(links) - len(valid))
 
 
-def _odd(spans: Spans) -> Warnings:
+def _odd(spans: Sequence[Known]) -> Warnings:
     """What is odd about ids and times: another span of the same id, a parent that is not there, a time outside of its."""
-    hosts: dict[int, str] = {}
-    own: dict[str, Json] = {}
-    arounds: dict[int, str] = {}
-    for around, span in spans:
-        if id(around) not in arounds:
-            arounds[id(around)] = _host(around[0])
-        hosts[id(span)] = arounds[id(around)]
-        if own.setdefault(span_of(span), span) is not span:
-            yield span, "another span of this trace has the same id"
-    below: dict[str, list[Json]] = {}
+    places: dict[str, int] = {}
+    for n, span in enumerate(spans):
+        if places.setdefault(span.own, n) != n:
+            yield n, "another span of this trace has the same id"
+    below: dict[int, list[int]] = {}
     roots = []
-    for span in own.values():
-        parent = parent_of(span)
-        if parent in own:
-            below.setdefault(parent, []).append(span)
+    for n in places.values():
+        parent = spans[n].parent
+        if parent in places:
+            below.setdefault(places[parent], []).append(n)
             continue
-        roots.append(span)
+        roots.append(n)
         if parent:
-            yield span, f"its parent {parent} is not in this trace"
-    yield from _skewed(roots, below, lambda span: hosts[id(span)])
+            yield n, f"its parent {parent} is not in this trace"
+    yield from _skewed(spans, roots, below)
 
 
-def _skewed(roots: Iterable[Json], below: dict[str, list[Json]], host: Callable[[Json], str]) -> Warnings:
+def _skewed(spans: Sequence[Known], roots: Iterable[int], below: dict[int, list[int]]) -> Warnings:
     """The spans whose clock seems to differ from that of the host that called theirs."""
-    left = [(root, host(root), 0) for root in roots]
+    left = [(root, 0) for root in roots]
     while left:
-        parent, where, skew = left.pop()
-        for child in below.get(span_of(parent), ()):
-            same = host(child) == where != ""
+        n, skew = left.pop()
+        parent = spans[n]
+        for number in below.get(n, ()):
+            child = spans[number]
+            same = child.host == parent.host != ""
             found = skew if same else _skew(child, parent)
             if found:
-                yield child, _said(found, same)
-            left.append((child, host(child), found))
+                yield number, _said(found, same)
+            left.append((number, found))
 
 
 def _said(skew: int, inherited: bool) -> str:
@@ -158,9 +173,9 @@ def _said(skew: int, inherited: bool) -> str:
     return f"the clock of its host seems to be {off}" if inherited else f"it seems to be {off} beside its parent"
 
 
-def _skew(child: Json, parent: Json) -> int:
+def _skew(child: Known, parent: Known) -> int:
     """By how many ns a span would have to move to lie in its parent, in the middle; 0 where it does, or is only longer."""
-    (start, end), (begun, over) = times_of(child), times_of(parent)
+    start, end, begun, over = child.start, child.end, parent.start, parent.end
     took, whole = end - start, over - begun
     if took > whole:
         return max(begun - start, 0)

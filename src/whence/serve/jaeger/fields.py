@@ -45,14 +45,14 @@ def plain_of(pair: Json) -> Any:
     """The value of an attribute; None where there is none."""
     try:
         return plain_value(pair.get("value")) if pair.get("value") else None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         return None
 
 
 def warnings_in(attributes: Iterable[Json]) -> list[str]:
     """The warnings among the attributes of a span."""
     found: list[str] = []
-    for pair in attributes:
-        if pair.get("key") == WARNINGS and (value := plain_of(pair)) is not None:
+    for pair in [pair for pair in attributes if pair.get("key") == WARNINGS]:
+        if (value := plain_of(pair)) is not None:
             found += map(str, value) if isinstance(value, list) else [str(value)]
     return found

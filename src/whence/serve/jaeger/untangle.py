@@ -21,7 +21,7 @@ def drawable(trace: Trace) -> Trace:
     for n, (around, span) in enumerate(trace.spans()):
         if n in changed:
             span, said = changed[n]  # noqa: PLW2901 - in its place
-            span = warned(span, said)  # noqa: PLW2901
+            span["attributes"] = warned(span.get("attributes") or [], said)
         made.add(around, span)
     return made
 
@@ -47,9 +47,8 @@ Above = list[tuple[int, int]]
 
 
 def _above(span: Json, places: dict[str, int]) -> Above:
-    parent = parent_of(span)
-    links = [span_of(link) for link in span.get("links") or ()]
-    return [(n, places[own]) for n, own in enumerate([parent, *links]) if own in places]
+    ids = [parent_of(span), *map(span_of, span.get("links") or ())]
+    return [(n, places[own]) for n, own in enumerate(ids) if own in places]
 
 
 def _circle(start: int, left: dict[int, Above], done: set[int]) -> list[int]:
@@ -85,9 +84,8 @@ def _without(span: Json, numbers: Iterable[int]) -> tuple[Json, list[str]]:
     return shown, said
 
 
-def warned(span: Json, said: Sequence[str]) -> Json:
-    """A copy of a span with these warnings, behind those that it has."""
-    pairs = span.get("attributes") or []
-    values = [{"stringValue": text} for text in (*warnings_in(pairs), *said)]
-    rest = [pair for pair in pairs if pair.get("key") != WARNINGS]
-    return {**span, "attributes": [{"key": WARNINGS, "value": {"arrayValue": {"values": values}}}, *rest]}
+def warned(attributes: Sequence[Json], said: Sequence[str]) -> list[Json]:
+    """A span's attributes with these warnings, behind those that it has."""
+    values = [{"stringValue": text} for text in (*warnings_in(attributes), *said)]
+    rest = [pair for pair in attributes if pair.get("key") != WARNINGS]
+    return [{"key": WARNINGS, "value": {"arrayValue": {"values": values}}}, *rest]

@@ -4,7 +4,7 @@ The law: pure. Source: jaeger v2.20 internal/uimodel, and the mapping of OTLP of
 """
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
@@ -18,20 +18,19 @@ from whence.serve.jaeger.whole import Trace
 
 _SAFE: Final = (1 << 53) - 1
 """The greatest whole number that JavaScript holds; beyond it the digits are text."""
-_STATUS: Final = {1: "OK", 2: "ERROR"}
+_ERROR: Final = 2
+_STATUS: Final = {1: "OK", _ERROR: "ERROR"}
 
 
 def v1_trace(trace: Trace) -> Json:
     """A trace as the UI draws it: its spans in the order of their start, each naming the process that it ran in."""
     processes: dict[bytes, tuple[str, Json]] = {}
-    keys: dict[int, str] = {}
     spans = []
-    for around, span in trace.spans():
-        if id(around) not in keys:
-            process = _process(around)
-            key = orjson.dumps(process)
-            keys[id(around)] = processes.setdefault(key, (f"p{len(processes) + 1}", process))[0]
-        spans.append(_span(trace.id, span, around, keys[id(around)]))
+    for around, some in trace.groups.values():
+        process = _process(around)
+        key = processes.setdefault(orjson.dumps(process), (f"p{len(processes) + 1}", process))[0]
+        scope = _scope_tags(around[2])
+        spans += [_span(trace.id, span, scope, key) for span in some]
     spans.sort(key=lambda span: (span["startTime"], -span["duration"]))
     return {
         "traceID": short(trace.id),
@@ -58,23 +57,25 @@ def _as_index(named: list[Json]) -> str:
     return orjson.dumps({names.SERVICE_NAME: plain_of(named[-1])}, default=_text).decode()
 
 
-def _span(trace: str, span: Json, around: Around, process: str) -> Json:
+def _span(trace: str, span: Json, scope: list[Json], process: str) -> Json:
     start, end = times_of(span)
+    written = span.get("attributes") or ()
+    tags = _tags([pair for pair in written if pair.get("key") != WARNINGS])
     return {
         "traceID": short(trace),
         "spanID": span_of(span).zfill(16),
         "operationName": str(span.get("name") or ""),
-        "references": list(_references(trace, span)),
+        "references": _references(trace, span),
         "startTime": start // 1_000,
         "duration": max(end - start, 0) // 1_000,
-        "tags": list(_span_tags(span, around[2])),
+        "tags": [*scope, *tags, *_field_tags(span)],
         "logs": [_log(event) for event in span.get("events") or ()],
         "processID": process,
-        "warnings": warnings_in(span.get("attributes") or ()) or None,
+        "warnings": warnings_in(written) or None,
     }
 
 
-def _references(trace: str, span: Json) -> Iterator[Json]:
+def _references(trace: str, span: Json) -> list[Json]:
     """The parent first, then the links; one to the parent only says what kind of reference it is."""
     parent = parent_of(span)
     kind, links = "CHILD_OF", []
@@ -85,32 +86,32 @@ def _references(trace: str, span: Json) -> Iterator[Json]:
         if parent and (to, of) == (trace, parent):
             kind = "CHILD_OF" if child else "FOLLOWS_FROM"
         elif to.strip("0"):
-            links.append(("CHILD_OF" if child else "FOLLOWS_FROM", to, of))
-    if parent:
-        yield {"refType": kind, "traceID": short(trace), "spanID": parent}
-    for how, to, of in links:
-        yield {"refType": how, "traceID": short(to), "spanID": of}
+            links.append({"refType": "CHILD_OF" if child else "FOLLOWS_FROM", "traceID": short(to), "spanID": of})
+    return [{"refType": kind, "traceID": short(trace), "spanID": parent}, *links] if parent else links
 
 
-def _span_tags(span: Json, scope: Json) -> Iterator[Json]:
-    """The scope, the attributes, and what OTLP has fields for."""
-    for key, said in (("otel.scope.name", scope.get("name")), ("otel.scope.version", scope.get("version"))):
-        if said:
-            yield _text_tag(key, str(said))
-    yield from _tags(pair for pair in span.get("attributes") or () if pair.get("key") != WARNINGS)
+def _scope_tags(scope: Json) -> list[Json]:
+    said = (("otel.scope.name", scope.get("name")), ("otel.scope.version", scope.get("version")))
+    return [_text_tag(key, str(text)) for key, text in said if text]
+
+
+def _field_tags(span: Json) -> list[Json]:
+    """What OTLP has fields for."""
+    found = []
     kind = number_of(span.get("kind"))
     if 0 < kind < len(SPAN_KINDS):
-        yield _text_tag(names.SPAN_KIND, SPAN_KINDS[kind])
-    status = span.get("status") or {}
-    code = number_of(status.get("code"))
-    if code in _STATUS:
-        yield _text_tag("otel.status_code", _STATUS[code])
-    if code == 2:
-        yield {"key": "error", "type": "bool", "value": True}
-    if status.get("message"):
-        yield _text_tag("otel.status_description", str(status["message"]))
+        found.append(_text_tag(names.SPAN_KIND, SPAN_KINDS[kind]))
+    if status := span.get("status"):
+        code = number_of(status.get("code"))
+        if code in _STATUS:
+            found.append(_text_tag("otel.status_code", _STATUS[code]))
+        if code == _ERROR:
+            found.append({"key": "error", "type": "bool", "value": True})
+        if status.get("message"):
+            found.append(_text_tag("otel.status_description", str(status["message"])))
     if span.get("traceState"):
-        yield _text_tag("w3c.tracestate", str(span["traceState"]))
+        found.append(_text_tag("w3c.tracestate", str(span["traceState"])))
+    return found
 
 
 def _log(event: Json) -> Json:
@@ -125,7 +126,16 @@ def _log(event: Json) -> Json:
 
 
 def _tags(written: Iterable[Json]) -> list[Json]:
-    return [tag_of(str(pair.get("key", "")), plain_of(pair)) for pair in written]
+    found = []
+    for pair in written:
+        key, value = pair.get("key", ""), pair.get("value")
+        if type(value) is dict and len(value) == 1 and type(text := value.get("stringValue")) is str:
+            found.append(
+                {"key": str(key), "type": "string", "value": text}
+            )  # most are texts, and a call takes its time
+        else:
+            found.append(tag_of(str(key), plain_of(pair)))
+    return found
 
 
 def _text_tag(key: str, text: str) -> Json:

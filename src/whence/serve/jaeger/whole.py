@@ -37,11 +37,15 @@ class Trace:
 
     id: str
     groups: dict[bytes, tuple[Around, list[Json]]] = field(default_factory=dict)
+    _near: dict[int, tuple[Around, list[Json]]] = field(default_factory=dict, repr=False, compare=False)
+    """The group of each object that surrounded a span, which is kept, so that no other can be taken for it."""
 
     def add(self, around: Around, span: Json) -> None:
         """One more span."""
-        key = orjson.dumps(around)
-        self.groups.setdefault(key, (around, []))[1].append(span)
+        near = self._near.get(id(around))
+        if near is None:
+            near = self._near[id(around)] = around, self.groups.setdefault(orjson.dumps(around), (around, []))[1]
+        near[1].append(span)
 
     def __len__(self) -> int:
         return sum(len(spans) for _, spans in self.groups.values())
