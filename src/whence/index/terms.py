@@ -183,11 +183,14 @@ class Terms:
                 edges = self.ranges[:, RANGES.index(field)]
                 return (edges[:, 0] <= high) & (edges[:, 1] >= low) & (edges[:, 0] <= edges[:, 1])
             case Words(pieces, around):
-                if need not in self._known:
-                    if len(self._known) >= _REMEMBERED:
-                        self._known = {}
-                    self._known[need] = self._of_words(pieces, around)
-                return self._known[need]
+                known = self._known  # one that grows only: another thread may put an empty one in its place
+                if need in known:
+                    return known[need]
+                mask = self._of_words(pieces, around)
+                if len(known) >= _REMEMBERED:
+                    known = self._known = {}
+                known[need] = mask
+                return mask
 
     def _of_keys(self, keys: Numbers) -> Mask:
         """The blocks that have one of these, given in ascending order."""
