@@ -5,7 +5,7 @@ gathered for nobody else.
 """
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -18,11 +18,12 @@ from whence.filter.selection import joined
 from whence.filter.tree import Compare, Everything, Exists, Filter, Path
 from whence.index.causes import among
 from whence.index.engine import Engine
+from whence.index.gathered import Gathered
 from whence.index.scan import Blocks, Where, columns_in
 from whence.index.store import open_scanner, table_of
 from whence.serve.access.caller import Caller, visible_to
 from whence.serve.jaeger.limit import in_time
-from whence.serve.jaeger.search import IS_SPAN, SHOWN, SPAN_KINDS
+from whence.serve.jaeger.search import IS_SPAN, SHOWN, SPAN_KINDS, bounds
 from whence.serve.jaeger.service import service_in
 
 Numbers = Any
@@ -30,8 +31,6 @@ Numbers = Any
 
 _AT_ONCE: Final = 128
 """Blocks that are looked at together."""
-_KEPT: Final = 4_096
-"""Segments, for each wall, of which the names are kept."""
 _KIND_OF: Final = (
     "CASE "
     + " ".join(
@@ -65,7 +64,7 @@ class Lists:
         self._engine = engine
         self._scanner = open_scanner()
         self._lock = threading.Lock()
-        self._names: OrderedDict[Any, frozenset[Operation]] = OrderedDict()
+        self._names = Gathered()
         self._spans: dict[Any, Numbers] = {}
         self._all_spans: tuple[Any, Numbers] = (None, np.empty(0, np.uint64))
 
@@ -87,19 +86,12 @@ class Lists:
         wall = visible_to(caller, Everything())
         spans = self._span_hashes(blocks)
         left = blocks.left_by(where.need)
-        found: set[Operation] = set()
-        for number, part in enumerate(blocks.parts):
-            key = (wall, part.key)
-            with self._lock:
-                known = self._names.get(key)
-            if known is None:
-                known = self._names_in(blocks, left[blocks.part[left] == number], where, spans)
-                with self._lock:
-                    self._names[key] = known
-                    while len(self._names) > _KEPT:
-                        self._names.popitem(last=False)
-            found |= known
-        return found
+
+        def gather(left: Numbers) -> dict[int, frozenset[Operation]]:
+            of = blocks.part[left]
+            return {part: self._names_in(blocks, left[of == part], where, spans) for part in np.unique(of).tolist()}
+
+        return set().union(*self._names.of(blocks, left, wall, gather))
 
     def _names_in(self, blocks: Blocks, left: Numbers, where: Where, spans: Numbers) -> frozenset[Operation]:
         session = self._scanner.cursor()
@@ -147,26 +139,22 @@ class Lists:
 
     def dependencies(self, caller: Caller, start: int, end: int) -> list[Dependency]:
         """The calls between services whose child spans began from `start` to `end`, in ns since the epoch; 0 is no bound."""
-        bounds: list[Filter] = [IS_SPAN, Exists(Path("parent_span_id"))]
-        if start > 0:
-            bounds.append(Compare(Path("time"), ">=", start))
-        if end > 0:
-            bounds.append(Compare(Path("time"), "<=", min(end, (1 << 63) - 1)))
+        wanted = joined([IS_SPAN, Exists(Path("parent_span_id")), *bounds("time", start, end)])
         blocks = self._engine.blocks()
         services: dict[str, int] = {}
-        children = list(self._spans_with(blocks, caller, joined(bounds), "_around", services))
+        children = list(self._spans_with(blocks, caller, wanted, "_around", services))
         parent = np.concatenate([np.empty(0, np.uint64), *(hashes for hashes, _ in children)])
         child = np.concatenate([np.empty(0, np.int64), *(codes for _, codes in children)])
-        wanted = np.unique(parent)
-        known = np.full(len(wanted), -1, np.int64)
+        above = np.unique(parent)
+        known = np.full(len(above), -1, np.int64)
         for hashes, codes in self._spans_with(blocks, caller, IS_SPAN, "_hash", services):
-            mine = among(hashes, wanted)
-            known[np.searchsorted(wanted, hashes[mine])] = codes[mine]
+            mine = among(hashes, above)
+            known[np.searchsorted(above, hashes[mine])] = codes[mine]
             if (known >= 0).all():
                 break
-        above = known[np.searchsorted(wanted, parent)] if len(wanted) else child
-        calls = (above >= 0) & (above != child)
-        pairs, counts = np.unique(np.stack([above[calls], child[calls]]), axis=1, return_counts=True)
+        caller_of = known[np.searchsorted(above, parent)] if len(above) else child
+        calls = (caller_of >= 0) & (caller_of != child)
+        pairs, counts = np.unique(np.stack([caller_of[calls], child[calls]]), axis=1, return_counts=True)
         by_code = list(services)
         total: Counter[tuple[str, str]] = Counter()
         for (of, to), count in zip(pairs.T.tolist(), counts.tolist(), strict=True):

@@ -77,10 +77,10 @@ class Said(NamedTuple):
 
 def spans_of(search: Search) -> Filter:
     """The filter of spans, and of log events that are shown as spans of no duration, but for the attributes."""
-    shown: Filter = Both((IS_SPAN, *_durations(search))) if _durations(search) else IS_SPAN
+    shown = joined([IS_SPAN, *bounds("duration_ns", search.duration_min, search.duration_max)])
     if search.duration_min <= 0:
         shown = Either((shown, IS_LOG_EVENT))
-    parts: list[Filter] = [shown, *_times(search)]
+    parts: list[Filter] = [shown, *bounds("time", search.start_min, search.start_max)]
     if search.service:
         parts.append(of_service(search.service))
     if search.operation:
@@ -94,8 +94,7 @@ def events_of(search: Search, said: list[Said]) -> Filter | None:
     if not wanted:
         return None
     shown = Either((SPAN_EVENTS, IS_LOG_EVENT))
-    after = [_bound("time", ">=", search.start_min)] if search.start_min > 0 else []
-    return joined([shown, ON_SPAN, *after, _any(wanted)])
+    return joined([shown, ON_SPAN, *bounds("time", search.start_min), _any(wanted)])
 
 
 def of_service(service: str) -> Filter:
@@ -104,26 +103,10 @@ def of_service(service: str) -> Filter:
     return _any([same, Negation(Exists(_SERVICE))]) if service == NO_SERVICE else same
 
 
-def _times(search: Search) -> list[Filter]:
-    found: list[Filter] = []
-    if search.start_min > 0:
-        found.append(_bound("time", ">=", search.start_min))
-    if search.start_max > 0:
-        found.append(_bound("time", "<=", search.start_max))
-    return found
-
-
-def _durations(search: Search) -> list[Filter]:
-    found: list[Filter] = []
-    if search.duration_min > 0:
-        found.append(_bound("duration_ns", ">=", search.duration_min))
-    if search.duration_max > 0:
-        found.append(_bound("duration_ns", "<=", search.duration_max))
-    return found
-
-
-def _bound(name: str, operator: Operator, value: int) -> Filter:
-    return Compare(Path(name), operator, min(value, _LONG - 1))
+def bounds(name: str, least: int = 0, most: int = 0) -> list[Filter]:
+    """The filters that bound a field, both ends inclusive; 0 is no bound."""
+    ends: tuple[tuple[Operator, int], ...] = ((">=", least), ("<=", most))
+    return [Compare(Path(name), operator, min(end, _LONG - 1)) for operator, end in ends if end > 0]
 
 
 def _any(parts: list[Filter]) -> Filter:

@@ -4,14 +4,13 @@ The law: an answer is that of the spans a caller may see, and comes from the ind
 given whole.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 import pyarrow as pa
 
 from whence.event.ids import span_id_of
-from whence.event.model import Event
 from whence.filter.selection import joined
 from whence.filter.tree import Either, Exists, Filter, Path
 from whence.index.engine import Engine
@@ -43,6 +42,8 @@ from whence.serve.jaeger.whole import Lines, Parts, Seen, Trace, assemble
 
 _AT_ONCE: Final = 1_000
 """Traces that are looked up together."""
+_TOGETHER: Final = 20
+"""The same, of those that are given whole."""
 _LINKED_BLOCKS: Final = 32
 _LINKED_LINES: Final = 200
 """How far links are looked at for an attribute: the index does not know it, so the newest spans' lines are read."""
@@ -87,6 +88,11 @@ class TraceStore:
     def _where(self, caller: Caller, tree: Filter) -> Where:
         return self.engine.where(visible_to(caller, tree))
 
+    def spans(self) -> Callable[[Pair], bool]:
+        """Whether the archive, as it is now, has a span: what happened in one is not shown as one itself."""
+        ledger = self.engine.graph()
+        return lambda pair: span_id_of(*pair) in ledger
+
     # --- finding ----------------------------------------------------------------------------------------------------------
 
     def find(self, caller: Caller, search: Search) -> list[str]:
@@ -96,12 +102,11 @@ class TraceStore:
         said = [said_of(key, value) for key, value in search.attributes.items()]
         direct = joined([spans_of(search), *(one.on_span for one in said)])
         on_events = events_of(search, said)
-        ledger = self.engine.graph()
         fits = Fits(partial(self._pairs, caller), search, said)
         wanted = Wanted(
             self._where(caller, direct),
             None if on_events is None else self._where(caller, on_events),
-            lambda pair: span_id_of(*pair) in ledger,
+            self.spans(),
             partial(fits, known=len(said) == 1),
             search.depth,
         )
@@ -112,9 +117,8 @@ class TraceStore:
 
     def find_where(self, caller: Caller, tree: Filter, depth: int) -> list[str]:
         """The ids of at most `depth` traces in which something shown as a span matches a filter, the newest such first."""
-        ledger = self.engine.graph()
         where = self._where(caller, joined([SHOWN, tree]))
-        wanted = Wanted(where, None, lambda pair: span_id_of(*pair) in ledger, lambda pairs: [], depth)
+        wanted = Wanted(where, None, self.spans(), lambda pairs: [], depth)
         return Walk(wanted).go(self.engine.blocks().with_repeats(), self._scanner) if depth > 0 else []
 
     def _by_links(self, caller: Caller, search: Search, fits: Fits) -> list[str]:
@@ -157,8 +161,8 @@ class TraceStore:
         """The run whose events in no trace are shown as this one."""
         for run in self.engine.graph().origins():
             if run not in self._named:
-                self._named.add(run)
                 self._runs[trace_of_run(run)] = run
+                self._named.add(run)  # last: another thread takes what is named for known
         return (self._runs[trace],) if trace in self._runs else None
 
     def _rows(self, caller: Caller, tree: Filter) -> list[Row]:
@@ -228,16 +232,10 @@ class TraceStore:
         causes = {
             cause for event in events if not (event.trace_id and event.span_id in known) for cause in event.caused_by
         }
-        ties = {id: self._tie(event) for id, event in self.engine.load(causes).items()} if causes else {}
+        is_span = self.spans()
+        ties = {
+            id: tie_of(event, on_span=is_span((event.trace_id or "", event.span_id or "")))
+            for id, event in (self.engine.load(causes) if causes else {}).items()
+        }
         seen = None if caller.sees_all else Seen((row.id, row.time, row.type) for row in rows)
         return Parts(list({(row.stem, row.line) for row in spans}), events, seen, ties)
-
-    def _tie(self, event: Event) -> Pair:
-        on = (
-            bool(event.trace_id and event.span_id)
-            and span_id_of(event.trace_id or "", event.span_id or "") in self.engine.graph()
-        )
-        return tie_of(event, on_span=on)
-
-
-_TOGETHER: Final = 20

@@ -13,10 +13,9 @@ from starlette.responses import Response
 
 from whence.errors import WhenceError
 from whence.event import names
-from whence.event.ids import span_id_of
 from whence.filter.paths import paths_in
 from whence.filter.selection import joined
-from whence.filter.tree import Compare, Filter, Path
+from whence.filter.tree import Filter
 from whence.otlp.project import projected_span_id
 from whence.serve.access.caller import Caller, hidden_from
 from whence.serve.door import Here, answer
@@ -24,6 +23,7 @@ from whence.serve.jaeger.asked import MOST, BadQuery
 from whence.serve.jaeger.forms import PLAIN, Route, store_here
 from whence.serve.jaeger.glance import Summary
 from whence.serve.jaeger.limit import answered_within
+from whence.serve.jaeger.search import bounds
 from whence.serve.jaeger.service import NO_SERVICE
 from whence.serve.jaeger.traces import Row, TraceStore
 from whence.serve.jaeger.untangle import drawable
@@ -167,17 +167,16 @@ def _asks_for_hidden(caller: Caller, asked: Query) -> bool:
 
 def _window(request: Request) -> Filter:
     start, end = (ns_of(name, request.query_params.get(name, ""), _SECOND) for name in ("start", "end"))
-    bounds: list[Filter] = [Compare(Path("time"), ">=", start)] if start > 0 else []
-    return joined([*bounds, *([Compare(Path("time"), "<=", end)] if end > 0 else [])])
+    return joined(bounds("time", start, end))
 
 
 def _shown(store: TraceStore, rows: list[Row]) -> Iterator[Row]:
     """Those of the rows that are spans, or are shown as one because no span is known that they happened in."""
-    ledger = store.engine.graph()
+    is_span = store.spans()
     for row in rows:
         if row.signal == "span":
             yield row
-        elif not (row.trace_id and row.span_id and span_id_of(row.trace_id, row.span_id) in ledger):
+        elif not (row.trace_id and row.span_id and is_span((row.trace_id, row.span_id))):
             yield row._replace(span_id=f"{projected_span_id(row.id):016x}")
 
 
