@@ -257,9 +257,9 @@ def memory_of(pid: int) -> float:
 
 
 def measure(name: str, server: Server, protocol: str, signal: Signal, seconds: float) -> dict[str, Any]:
-    """One row: a second to warm up, then the load."""
+    """One row: a second at most to warm up, then the load."""
     port = server.http if protocol == "http" else server.grpc
-    load(protocol, port, signal, 1.0)
+    load(protocol, port, signal, min(seconds, 1.0))
     before = cpu_of(server.pid)
     found = load(protocol, port, signal, seconds)
     used = cpu_of(server.pid) - before
@@ -281,7 +281,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rotel", type=Path, default=_rotel(), help="the program rotel-agent")
     parser.add_argument("--json", type=Path, help="write the rows here too")
     parser.add_argument(
-        "--tiny", action="store_true", help="one row of each protocol, half a second: whether it still runs"
+        "--tiny", action="store_true", help="one row of each protocol, a moment each: whether it still runs"
     )
     parser.add_argument("--load", nargs=4, metavar=("PROTOCOL", "PORT", "SIGNAL", "SECONDS"), help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
@@ -292,7 +292,7 @@ def main(arguments: list[str] | None = None) -> None:
     rows: list[dict[str, Any]] = []
     servers: list[tuple[str, Any]] = [("whence", whence_server), ("whence, 2 processes", lambda: whence_server(2))]
     if given.tiny:
-        given.seconds, servers = 0.5, servers[:1]
+        given.seconds, servers = 0.2, servers[:1]
     else:
         if CORE.module is not None:
             servers.insert(0, ("whence, pure Python", lambda: whence_server(WHENCE_NATIVE="0")))

@@ -140,10 +140,10 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--json", type=Path, help="also write the figures here")
     options.add_argument("--tiny", action="store_true", help="2,000 events, two values: whether it still runs")
     given = options.parse_args(arguments)
-    points, times, idle, firsts = POINTS, 7, (IDLE, 6.0), 50
+    points, times, idle, firsts, spans = POINTS, 7, (IDLE, 6.0), 50, serve_jaeger.SPANS
     if given.tiny:
         given.events, given.values, points, times = 2_000, 2, (serve_live.Point(2, 200, 0.5),), 1
-        idle, firsts = ((5,), 0.2), 2
+        idle, firsts, spans = ((5,), 0.2), 2, 1_000
     found: dict[str, list[Any]] = {}
     print(f"{datetime.now(UTC):%Y-%m-%d}, CPython {platform.python_version()}, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory(prefix="whence-bench-") as scratch:
@@ -152,8 +152,8 @@ def main(arguments: list[str] | None = None) -> None:
             given.events = given.events or 1_000_000
             generate(directory, given.events)
         if "jaeger" in given.only and not (directory / "large").exists():
-            serve_jaeger.add_large_trace(directory)
-        events = Engine(directory).blocks().rows() - (serve_jaeger.SPANS if (directory / "large").exists() else 0)
+            serve_jaeger.add_large_trace(directory, spans)
+        events = Engine(directory).blocks().rows() - (spans if (directory / "large").exists() else 0)
         if given.events not in (None, events):
             options.error(f"{directory} has {events:,} events, and not {given.events:,}")
         if "api" in given.only:

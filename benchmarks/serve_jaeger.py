@@ -48,11 +48,11 @@ class Timing(NamedTuple):
     """Bytes of the answer."""
 
 
-def add_large_trace(directory: Path) -> None:
-    """One trace of 10,008 spans, each with five attributes, in lines of 500."""
+def add_large_trace(directory: Path, count: int = SPANS) -> None:
+    """One trace of so many spans, each with five attributes, in lines of 500."""
     writer = ArchiveWriter(directory)
-    for at in range(0, SPANS, PER_LINE):
-        spans = [_span(n) for n in range(at, min(at + PER_LINE, SPANS))]
+    for at in range(0, count, PER_LINE):
+        spans = [_span(n) for n in range(at, min(at + PER_LINE, count))]
         resource = {"attributes": [{"key": "service.name", "value": {"stringValue": _SERVICE}}]}
         tree = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "bench"}, "spans": spans}]}]}
         writer.append("large", "traces", [Line(orjson.dumps(tree) + b"\n", len(spans), START, START)])

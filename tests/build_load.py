@@ -37,6 +37,10 @@ service:
 """
 
 
+A_BREATH = 0.003
+"""Seconds between an answer and the next request of a sender: six of them are a load, and the collector gets its share too."""
+
+
 class Served:
     """A collector and its archive."""
 
@@ -221,6 +225,7 @@ class Load:
     def _noted(self, body: str, taken: bool, refused: bool, said: str) -> bool:
         if taken:
             self.acknowledged.append(body)
+            self._over.wait(A_BREATH)
         elif refused:
             self.refused[body] += 1
         else:

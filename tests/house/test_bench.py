@@ -34,7 +34,7 @@ QUERY_ROWS = {"To build": 3, "To ask": 18}
 
 COLLECT_ROWS = {"8 requests of 512": 2}
 
-FORWARD_ROWS = {"8 requests of 512": 2}
+FORWARD_ROWS = {"8 requests of 512": 1}
 
 SERVE_ROWS = {"The API": 17, "What Jaeger and Grafana ask": 20, "Live streams": 1, "Subscribers": 1, "Until": 3}
 

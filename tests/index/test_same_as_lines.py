@@ -126,7 +126,7 @@ HOPS = st.none() | st.integers(1, 4)
 CAUSAL = st.builds(CausedBy, PLAIN, HOPS, st.none()) | st.builds(Caused, PLAIN, HOPS, st.none())
 
 
-@examples(8)
+@examples(5)
 @given(
     st.lists(st.lists(records(), max_size=6), min_size=1, max_size=3),
     st.lists(records(), max_size=4),
@@ -161,7 +161,7 @@ PIPES = ["| count", "| count by type", "| count by run, agent", "| count by seve
          "| max turn by run", "| fields id, time, payload.a", "| p50 duration by type"]  # fmt: skip
 
 
-@examples(8)
+@examples(5)
 @given(
     st.lists(st.lists(records(), min_size=1, max_size=6), min_size=1, max_size=3),
     PLAIN,
@@ -185,7 +185,7 @@ def test_tables_are_the_same_with_sidecars_and_without(shares: list[list[Built]]
         assert found[0] == found[1]
 
 
-@examples(8)
+@examples(5)
 @given(
     st.lists(records(), min_size=1, max_size=14), st.lists(PLAIN | CAUSAL, min_size=1, max_size=3), st.integers(1, 5)
 )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from build_examples import often
 from build_mutants import text_mutant
 from build_native import LIMITS, MANY, NATIVE, PURE, REFUSED, needs_native
 from build_requests import SIGNALS, everything, json_of, other_spellings, requests
@@ -57,7 +58,7 @@ def test_broken_json_is_never_read_otherwise(signal: Any, data: st.DataObject) -
     """Cut, changed, with pieces of other JSON in it: what the native core takes, the pure one takes, as the same."""
     written = orjson.dumps(json_of(data.draw(requests(signal, right=False))))
     chance = data.draw(st.randoms(use_true_random=False))
-    for _ in range(40):
+    for _ in range(often(12, 40)):
         agree(signal, text_mutant(written, chance), Limits())
 
 
@@ -67,9 +68,9 @@ def test_every_field_of_the_schema_is_read_alike(signal: Any) -> None:
     written = orjson.dumps(json_of(everything(signal)))
     assert agree(signal, written, Limits()) != REFUSED
     chance = random.Random(11)
-    for _ in range(600):
+    for _ in range(often(150, 600)):
         agree(signal, text_mutant(written, chance), Limits())
-    for end in range(0, len(written), 7):
+    for end in range(0, len(written), often(29, 1)):
         assert agree(signal, written[:end], Limits()) == REFUSED
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from build_walk import TORTURE, is_sound, recorded, run, whence_cli
+from build_examples import often
+from build_walk import is_sound, recorded, run, whence_cli
 
-FORKS = 600 if TORTURE else 150
+FORKS = often(60, 600)
 
 
 @pytest.mark.timeout(600)
@@ -56,7 +57,7 @@ def test_a_preforking_server_records_every_request(tmp_path: Path) -> None:
 
 def test_the_stock_batch_processor_with_our_exporter_survives_forks(tmp_path: Path) -> None:
     """OpenTelemetry's processor and our exporter, as a program without configure has them."""
-    forks = 100 if TORTURE else 25
+    forks = often(15, 100)
     run("stock_fork.py", tmp_path / "archive", forks)
     events = recorded(tmp_path / "archive")
     said = sorted((e.attributes["number"], e.attributes["step"]) for e in events if e.type == "child")

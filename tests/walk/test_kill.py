@@ -2,9 +2,10 @@
 
 import pytest
 
-from build_walk import TORTURE, run
+from build_examples import often
+from build_walk import run
 
-KILLS = 200 if TORTURE else 12
+KILLS = often(8, 200)
 
 
 @pytest.mark.timeout(900)

@@ -1,6 +1,6 @@
 """The API keeps what its OpenAPI document promises: schemathesis asks the running server whatever the document allows, and more.
 
-WHENCE_TORTURE=1 asks forty times as much.
+WHENCE_TORTURE=1 asks eighty times as much.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from build import START, a_run, a_span, an_archive, an_event
-from build_archive import TORTURE
+from build_examples import TORTURE, often
 from build_serve import a_client
 from whence.serve.app import routers
 
@@ -60,7 +60,7 @@ def test_every_answer_is_one_that_the_document_has(
 
     @given(case=found.as_strategy(generation_mode=mode))
     @settings(
-        max_examples=400 if TORTURE else 10,
+        max_examples=often(5, 400),
         deadline=None,
         derandomize=not TORTURE,
         database=None,

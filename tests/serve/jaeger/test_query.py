@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from build import START
+from build_examples import often
 from build_jaeger import v1_parameters, v3_parameters
 from build_serve import READER, TOKENS, Client, Reply, a_client
 from build_shop import Asked, Shop, a_shop, each_alone, together
@@ -56,17 +57,23 @@ def client(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli
         yield client
 
 
-@pytest.mark.parametrize("found", [v1_found, v3_found, v3_summed], ids=["v1", "v3", "summaries"])
-def test_each_parameter_alone_finds_what_it_must_and_nothing_else(found: Any, shop: Shop, client: Client) -> None:
-    """As over gRPC, through the spellings of each API."""
-    for asked in each_alone(shop):
-        shop.check(asked, found(client, asked))
+@pytest.mark.parametrize(
+    ("found", "asked"),
+    [(v1_found, slice(None)), (v3_found, slice(0, None, 2)), (v3_summed, slice(1, None, 2))],
+    ids=["v1", "v3", "summaries"],
+)
+def test_each_parameter_alone_finds_what_it_must_and_nothing_else(
+    found: Any, asked: slice, shop: Shop, client: Client
+) -> None:
+    """As over gRPC, through the spellings of each API; the two that are spelled alike share the questions out."""
+    for one in list(each_alone(shop))[asked]:
+        shop.check(one, found(client, one))
 
 
 @pytest.mark.parametrize("found", [v1_found, v3_found, v3_summed], ids=["v1", "v3", "summaries"])
 def test_parameters_together_must_fit_one_span(found: Any, shop: Shop, client: Client) -> None:
     """As over gRPC, through the spellings of each API."""
-    for asked in together(shop, 60):
+    for asked in together(shop, often(25, 60)):
         shop.check(asked, found(client, asked))
 
 

@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from build import an_event
+from build_examples import often
 from build_jaeger import Remote, a_remote
 from build_serve import READER, TOKENS, a_certificate, a_server
 from build_shop import Asked, Shop, a_shop, each_alone, ns, together
@@ -62,7 +63,7 @@ def test_each_parameter_alone_finds_what_it_must_and_nothing_else(shop: Shop, re
 
 def test_parameters_together_must_fit_one_span(shop: Shop, remote: Remote) -> None:
     """What two spans of a trace say between them finds nothing."""
-    for asked in together(shop, 150):
+    for asked in together(shop, often(60, 150)):
         shop.check(asked, numbers(remote.ask("FindTraceIDs", query=query_of(asked))))
 
 

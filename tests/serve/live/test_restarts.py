@@ -19,14 +19,14 @@ import pytest
 from httpx_sse import connect_sse
 from websockets.exceptions import WebSocketException
 
-from build_archive import TORTURE
+from build_examples import often
 from build_live import TURNING, a_writer, connect, write
 from build_programs import WHENCE
 from ports import free_port
 from waiting import until
 
-COUNT = 6_000 if TORTURE else 500
-KILLS = 12 if TORTURE else 2
+COUNT = often(300, 6_000)
+KILLS = often(2, 12)
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
