@@ -78,13 +78,17 @@ impl There {
 /// Texts, of which any may be absent.
 pub struct Texts {
     pub data: Vec<u8>,
-    ends: Vec<i32>,
+    /// As Arrow has them.
+    ends: Vec<u8>,
+    end: i32,
     there: There,
+    /// How many rows without a value come behind these: most columns have hardly one.
+    absent: usize,
 }
 
 impl Default for Texts {
     fn default() -> Self {
-        Texts { data: Vec::new(), ends: vec![0], there: There::default() }
+        Texts { data: Vec::new(), ends: vec![0; 4], end: 0, there: There::default(), absent: 0 }
     }
 }
 
@@ -92,8 +96,25 @@ impl Texts {
     /// Ends a row whose text, if it is one, was put to `data`.
     #[inline]
     pub fn end(&mut self, is_there: bool) {
-        self.ends.push(self.data.len() as i32);
-        self.there.0.push(is_there);
+        if !is_there {
+            self.absent += 1;
+            return;
+        }
+        if self.absent > 0 {
+            self.fill();
+        }
+        self.end = self.data.len() as i32;
+        self.ends.extend_from_slice(&self.end.to_le_bytes());
+        self.there.0.push(true);
+    }
+
+    #[cold]
+    fn fill(&mut self) {
+        for _ in 0..self.absent {
+            self.ends.extend_from_slice(&self.end.to_le_bytes());
+        }
+        self.there.0.resize(self.there.0.len() + self.absent, false);
+        self.absent = 0;
     }
 
     #[inline]
@@ -104,81 +125,104 @@ impl Texts {
 
     /// The text of the last row.
     pub fn last(&self) -> Option<&[u8]> {
-        let (&end, before) = self.ends.split_last()?;
-        self.there.0.last().filter(|&&is| is).and(before.last()).map(|&start| &self.data[start as usize..end as usize])
+        let rows = self.there.0.len().checked_sub(1).filter(|_| self.absent == 0)?;
+        self.data.get(self.end_of(rows)..self.end as usize)
+    }
+
+    /// Where so many rows end.
+    fn end_of(&self, rows: usize) -> usize {
+        self.ends[4 * rows..].first_chunk().map_or(0, |end| i32::from_le_bytes(*end) as usize)
     }
 
     fn truncate(&mut self, rows: usize) {
-        self.ends.truncate(rows + 1);
+        self.fill();
+        self.ends.truncate(4 * (rows + 1));
         self.there.0.truncate(rows);
-        self.data.truncate(self.ends[rows] as usize);
+        let end = self.end_of(rows);
+        self.data.truncate(end);
+        self.end = end as i32;
     }
 
-    fn buffers(self) -> Buffers {
-        vec![self.there.bits(), Some(bytes(&self.ends, |end| end.to_le_bytes())), Some(self.data)]
+    fn buffers(mut self) -> Buffers {
+        self.fill();
+        vec![self.there.bits(), Some(self.ends), Some(self.data)]
     }
 }
 
-/// Numbers, of which any may be absent.
-pub struct Numbers<T> {
-    values: Vec<T>,
+/// Numbers of so many bytes, of which any may be absent.
+#[derive(Default)]
+pub struct Numbers<const SIZE: usize> {
+    /// As Arrow has them.
+    data: Vec<u8>,
     there: There,
+    absent: usize,
 }
 
-impl<T> Default for Numbers<T> {
-    fn default() -> Self {
-        Numbers { values: Vec::new(), there: There::default() }
-    }
-}
-
-impl<T: Default + Copy> Numbers<T> {
+impl<const SIZE: usize> Numbers<SIZE> {
+    /// Puts a number, its least significant byte first.
     #[inline]
-    pub fn push(&mut self, value: Option<T>) {
-        self.values.push(value.unwrap_or_default());
-        self.there.0.push(value.is_some());
+    pub fn push(&mut self, value: Option<[u8; SIZE]>) {
+        let Some(value) = value else {
+            self.absent += 1;
+            return;
+        };
+        if self.absent > 0 {
+            self.fill();
+        }
+        self.data.extend_from_slice(&value);
+        self.there.0.push(true);
+    }
+
+    #[cold]
+    fn fill(&mut self) {
+        self.data.resize(self.data.len() + SIZE * self.absent, 0);
+        self.there.0.resize(self.there.0.len() + self.absent, false);
+        self.absent = 0;
     }
 
     fn truncate(&mut self, rows: usize) {
-        self.values.truncate(rows);
+        self.fill();
+        self.data.truncate(SIZE * rows);
         self.there.0.truncate(rows);
     }
 
-    fn buffers<const N: usize>(self, of: impl Fn(T) -> [u8; N]) -> Buffers {
-        vec![self.there.bits(), Some(bytes(&self.values, of))]
+    fn buffers(mut self) -> Buffers {
+        self.fill();
+        vec![self.there.bits(), Some(self.data)]
     }
-}
-
-fn bytes<T: Copy, const N: usize>(values: &[T], of: impl Fn(T) -> [u8; N]) -> Vec<u8> {
-    let mut found = vec![0; values.len() * N];
-    for (place, &value) in found.chunks_exact_mut(N).zip(values) {
-        place.copy_from_slice(&of(value));
-    }
-    found
 }
 
 /// Every column.
 #[derive(Default)]
 pub struct Columns {
     pub texts: [Texts; TEXTS.len()],
-    pub longs: [Numbers<i64>; LONGS.len()],
-    pub severity: Numbers<i16>,
-    pub nth: Numbers<i32>,
-    pub hash: Numbers<u64>,
-    pub around: Numbers<u64>,
+    pub longs: [Numbers<8>; LONGS.len()],
+    pub severity: Numbers<2>,
+    pub nth: Numbers<4>,
+    pub hash: Numbers<8>,
+    pub around: Numbers<8>,
     pub causes: Texts,
-    pub cause_hashes: Vec<u64>,
-    /// Where each row's causes end.
+    pub cause_hashes: Numbers<8>,
+    /// How many causes there are, and where each row's end.
+    count: i32,
     cause_ends: Vec<i32>,
 }
 
 impl Columns {
     pub fn rows(&self) -> usize {
-        self.nth.values.len()
+        self.cause_ends.len()
+    }
+
+    /// Puts a cause of the row under way, and its digest.
+    pub fn cause(&mut self, text: &[u8], hash: u64) {
+        self.causes.push(Some(text));
+        self.cause_hashes.push(Some(hash.to_le_bytes()));
+        self.count += 1;
     }
 
     /// Ends a row whose causes were put. Err(Corrupt) where a column holds too much.
     pub fn end_row(&mut self) -> Result<(), Stop> {
-        self.cause_ends.push(self.cause_hashes.len() as i32);
+        self.cause_ends.push(self.count);
         let most = self.texts.iter().map(|column| column.data.len()).max().unwrap_or_default();
         if most.max(self.causes.data.len()) > MOST { Err(Stop::Corrupt) } else { Ok(()) }
     }
@@ -192,9 +236,9 @@ impl Columns {
         self.hash.truncate(rows);
         self.around.truncate(rows);
         self.cause_ends.truncate(rows);
-        let causes = self.cause_ends.last().map_or(0, |&end| end as usize);
-        self.causes.truncate(causes);
-        self.cause_hashes.truncate(causes);
+        self.count = self.cause_ends.last().copied().unwrap_or_default();
+        self.causes.truncate(self.count as usize);
+        self.cause_hashes.truncate(self.count as usize);
     }
 
     /// The buffers by the names of the columns; of lists the ends come first, then the buffers of what is in them.
@@ -202,19 +246,20 @@ impl Columns {
         let rows = self.rows();
         let mut found: Vec<(&'static str, Buffers)> = Vec::with_capacity(TEXTS.len() + LONGS.len() + 7);
         found.extend(TEXTS.into_iter().zip(self.texts).map(|(name, column)| (name, column.buffers())));
-        found.extend(LONGS.into_iter().zip(self.longs).map(|(name, column)| (name, column.buffers(i64::to_le_bytes))));
-        found.push(("severity", self.severity.buffers(i16::to_le_bytes)));
-        found.push(("_nth", self.nth.buffers(i32::to_le_bytes)));
-        found.push(("_hash", self.hash.buffers(u64::to_le_bytes)));
-        found.push(("_around", self.around.buffers(u64::to_le_bytes)));
+        found.extend(LONGS.into_iter().zip(self.longs).map(|(name, column)| (name, column.buffers())));
+        found.push(("severity", self.severity.buffers()));
+        found.push(("_nth", self.nth.buffers()));
+        found.push(("_hash", self.hash.buffers()));
+        found.push(("_around", self.around.buffers()));
         found.push(("_exact", vec![None, Some(vec![0xff; rows.div_ceil(8)])]));
-        let mut ends = vec![0];
-        ends.extend_from_slice(&self.cause_ends);
-        let ends = bytes(&ends, |end: i32| end.to_le_bytes());
+        let mut ends = vec![0; 4];
+        self.cause_ends.iter().for_each(|end| ends.extend_from_slice(&end.to_le_bytes()));
         let mut causes = vec![Some(ends.clone())];
         causes.extend(self.causes.buffers());
         found.push(("caused_by", causes));
-        found.push(("_causes", vec![Some(ends), None, Some(bytes(&self.cause_hashes, u64::to_le_bytes))]));
+        let mut hashes = self.cause_hashes.buffers();
+        hashes.insert(0, Some(ends));
+        found.push(("_causes", hashes));
         found
     }
 }
@@ -226,13 +271,12 @@ mod tests {
     fn row(columns: &mut Columns, text: Option<&[u8]>, causes: &[&[u8]]) {
         columns.texts.iter_mut().for_each(|column| column.push(text));
         columns.longs.iter_mut().for_each(|column| column.push(None));
-        columns.severity.push(Some(9));
-        columns.nth.push(Some(0));
-        columns.hash.push(Some(1));
+        columns.severity.push(Some([9, 0]));
+        columns.nth.push(Some([0; 4]));
+        columns.hash.push(Some([1; 8]));
         columns.around.push(None);
         for cause in causes {
-            columns.causes.push(Some(cause));
-            columns.cause_hashes.push(7);
+            columns.cause(cause, 7);
         }
         columns.end_row().unwrap();
     }

@@ -116,6 +116,35 @@ pub struct Rows {
     pub offset: i64,
     causes: Vec<Vec<u8>>,
     around: Vec<u8>,
+    spans: Hashes,
+}
+
+/// The ids of the last span and of the last that was around anything, and their digests: span events stand in the one, spans beside
+/// each other in the other.
+#[derive(Default)]
+struct Hashes {
+    own: (Vec<u8>, u64),
+    around: (Vec<u8>, u64),
+}
+
+impl Hashes {
+    fn own(&mut self, id: &[u8]) -> u64 {
+        keep(&mut self.own, id)
+    }
+
+    fn around(&mut self, id: &[u8]) -> u64 {
+        if self.own.0 == id {
+            return self.own.1;
+        }
+        if self.around.0 == id { self.around.1 } else { keep(&mut self.around, id) }
+    }
+}
+
+fn keep(place: &mut (Vec<u8>, u64), id: &[u8]) -> u64 {
+    place.0.clear();
+    place.0.extend_from_slice(id);
+    place.1 = hash(id);
+    place.1
 }
 
 impl Rows {
@@ -158,17 +187,18 @@ impl Rows {
         texts[PROCESS].push(around.process.as_deref());
         let longs = &mut self.columns.longs;
         for (field, &number) in lifted.wholes.iter().enumerate() {
-            longs[field].push(number);
+            longs[field].push(number.map(i64::to_le_bytes));
         }
-        longs[TIME].push(Some(facts.time));
-        longs[OBSERVED].push(facts.observed);
-        longs[DURATION].push(facts.duration);
-        longs[DROPPED].push(Some(facts.dropped));
-        longs[LINE].push(Some(self.offset));
-        self.columns.severity.push(facts.severity);
-        self.columns.nth.push(Some(self.nth));
+        longs[TIME].push(Some(facts.time.to_le_bytes()));
+        longs[OBSERVED].push(facts.observed.map(i64::to_le_bytes));
+        longs[DURATION].push(facts.duration.map(i64::to_le_bytes));
+        longs[DROPPED].push(Some(facts.dropped.to_le_bytes()));
+        longs[LINE].push(Some(self.offset.to_le_bytes()));
+        self.columns.severity.push(facts.severity.map(i16::to_le_bytes));
+        self.columns.nth.push(Some(self.nth.to_le_bytes()));
         self.nth = self.nth.checked_add(1).ok_or(Stop::Corrupt)?;
-        self.columns.hash.push(Some(hash(facts.id)));
+        let own = if facts.signal == Signal::Span { self.spans.own(facts.id) } else { hash(facts.id) };
+        self.columns.hash.push(Some(own.to_le_bytes()));
         self.put_around(facts);
         self.put_causes(values, lifted.causes, facts.causes)?;
         self.columns.end_row()
@@ -184,7 +214,7 @@ impl Rows {
         let (Some(trace), Some(span)) = (&facts.trace, span) else { return self.columns.around.push(None) };
         self.around.clear();
         put_span_id(&mut self.around, trace, span);
-        self.columns.around.push(Some(hash(&self.around)));
+        self.columns.around.push(Some(self.spans.around(&self.around).to_le_bytes()));
     }
 
     fn put_causes(&mut self, values: &Values, said: Option<usize>, more: &[Vec<u8>]) -> Result<(), Stop> {
@@ -203,8 +233,7 @@ impl Rows {
         self.causes.extend_from_slice(more);
         for (at, cause) in self.causes.iter().enumerate() {
             if !self.causes[..at].contains(cause) {
-                self.columns.causes.push(Some(cause));
-                self.columns.cause_hashes.push(hash(cause));
+                self.columns.cause(cause, hash(cause));
             }
         }
         Ok(())

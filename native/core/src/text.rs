@@ -119,9 +119,17 @@ fn put_escaped(out: &mut Vec<u8>, mut text: &[u8]) {
     }
 }
 
-/// Whether JSON has text as it is.
-#[inline]
-pub fn is_unescaped(text: &[u8]) -> bool {
+/// Whether JSON has text inside a request as it is.
+#[inline(always)]
+pub fn is_unescaped(text: Reader) -> bool {
+    match text.wide::<WIDE>() {
+        Some(wide) if text.size() <= WIDE && is_plain_wide(wide, text.size()) => true,
+        _ => is_long_unescaped(text.bytes()),
+    }
+}
+
+#[inline(never)]
+fn is_long_unescaped(text: &[u8]) -> bool {
     is_plain(text) || plain_start(text) == text.len()
 }
 

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::any_value::{DEPTH, deeper, differ, put_text, put_truth};
+use crate::attribute::{Short, short};
 use crate::record::{EVENT, Field, LINK, LOG, Link, Reading, Record, SPAN, STATUS};
 use crate::rows::Hex;
 use crate::schema::{Kind, Message, Schema};
@@ -217,6 +218,15 @@ impl<'a> Reading<'a> {
 
     #[inline]
     fn wired_pair(&mut self, shapes: &Shapes, mut from: Reader<'a>) -> Result<(), Stop> {
+        if let Some((key, value)) = short(from) {
+            let value = match value {
+                Short::Text(value) => Value::Text(text(value)),
+                Short::Whole(number) => Value::Whole(number),
+                Short::Double(number) => Value::Double(finite(number)?),
+            };
+            self.values.push(text(key), value);
+            return Ok(());
+        }
         let (mut key, mut value) = (Text::default(), Value::Null);
         while let Some(part) = shapes.pair.next(&mut from)? {
             let inside = from.payload()?;
@@ -342,8 +352,7 @@ fn put_pair<'a>(
 /// Text, borrowed where JSON has it as it is.
 #[inline]
 fn text(from: Reader<'_>) -> Text<'_> {
-    let bytes = from.bytes();
-    if is_unescaped(bytes) { Cow::Borrowed(bytes) } else { Cow::Owned(bytes.to_vec()) }
+    if is_unescaped(from) { Cow::Borrowed(from.bytes()) } else { Cow::Owned(from.bytes().to_vec()) }
 }
 
 #[inline]
@@ -352,7 +361,11 @@ fn time(from: &mut Reader) -> Result<i64, Stop> {
 }
 
 fn double(from: &mut Reader) -> Result<f64, Stop> {
-    let number = f64::from_bits(from.fixed64()?);
+    finite(f64::from_bits(from.fixed64()?))
+}
+
+#[inline]
+fn finite(number: f64) -> Result<f64, Stop> {
     if number.is_finite() { Ok(number) } else { Err(Stop::Corrupt) }
 }
 

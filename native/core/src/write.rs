@@ -3,7 +3,7 @@
 //! The law: what a message says does not depend on how its bytes are laid out. Nearly all come in the order of their fields and
 //! are written as they are read; the others are looked over first, a field at a time.
 
-use crate::attribute::short_attribute;
+use crate::attribute::put_short;
 use crate::check;
 use crate::schema::{Field, Kind, Message, Role, Schema};
 use crate::text;
@@ -306,11 +306,9 @@ impl<'s> Writer<'s> {
     /// Puts an attribute: quickly one that is as nearly all are, a key and a text or number of less than 128 bytes.
     #[inline]
     fn attribute(&mut self, pair: usize, data: Reader, out: &mut Vec<u8>, depth: i64) -> Result<(), Stop> {
-        let start = out.len();
-        if let Some(done) = short_attribute(data, out) {
+        if let Some(done) = put_short(data, out) {
             return done;
         }
-        out.truncate(start);
         let done = self.message(pair, data, out, Left { depth, room: ROOM });
         if done == Err(Stop::Deep) {
             check::message(self.schema, pair, data, ROOM, false)?; // what is opened is read whole, however deep
