@@ -40,27 +40,31 @@ _VALUE: Final = {"STRING", "TIME", "TRUE", "NUMBER"}
 
 
 def complaint(text: str, at: int, problem: str) -> FilterError:
-    """The error for a problem at a place in the filter's text: one sentence, then the line with a caret under the place."""
+    """The error for a problem at a place in the filter's text."""
+    return FilterError(pointed("the filter", text, at, problem))
+
+
+def pointed(what: str, text: str, at: int, problem: str) -> str:
+    """A problem at a place in a text of some language: one sentence, then the line with a caret under the place."""
     at = min(max(at, 0), len(text))
     start = text.rfind("\n", 0, at) + 1
     end = text.find("\n", at)
-    line = text[start : len(text) if end < 0 else end]
-    column = at - start
+    line, column = text[start : len(text) if end < 0 else end], at - start
     cut = max(0, column - _WIDTH // 2)
-    shown = line[cut : cut + _WIDTH].replace("\t", " ")
+    shown = "".join(letter if letter.isprintable() else " " for letter in line[cut : cut + _WIDTH])
     where = (
         f"column {column + 1}" if "\n" not in text else f"line {text.count(chr(10), 0, at) + 1}, column {column + 1}"
     )
-    return FilterError(f"cannot read the filter at {where}: {problem}\n  {shown}\n  {' ' * (column - cut)}^")
+    return f"cannot read {what} at {where}: {problem}\n  {shown}\n  {' ' * (column - cut)}^"
 
 
 def unexpected(text: str, at: int, token: str, expected: Iterable[str]) -> FilterError:
     """The error for a piece of text where the grammar wants one of the terminals `expected`."""
     wanted = set(expected)
     if token[:1] in ("'", '"'):
-        problem = "this text has no closing quote" if len(token) == 1 else f"{_brief(token)} is not expected here"
+        problem = "this text has no closing quote" if len(token) == 1 else f"{brief(token)} is not expected here"
     elif token:
-        problem = f"{_brief(token)} is not expected here"
+        problem = f"{brief(token)} is not expected here"
     else:
         problem = "the filter ends too early"
     words = _words(wanted)
@@ -85,5 +89,6 @@ def _words(wanted: set[str]) -> list[str]:
     return words + sorted((TERMINALS.get(name, name) for name in wanted), key=lambda word: (word == "the end", word))
 
 
-def _brief(token: str) -> str:
-    return repr(token if len(token) <= _SHOWN else token[:_SHOWN] + "...")
+def brief(text: str) -> str:
+    """A piece of text to be shown."""
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")

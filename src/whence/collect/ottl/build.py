@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from lark import Token, Tree
 
-from whence.collect.ottl.errors import OttlError, brief, complaint
+from whence.collect.ottl.errors import OttlError, complaint
 from whence.collect.ottl.tree import (
     Argument,
     Arithmetic,
@@ -29,6 +29,7 @@ from whence.collect.ottl.tree import (
     Truth,
     Value,
 )
+from whence.filter.complain import brief
 from whence.otlp.value import INT_MAX
 
 Node = Tree[Token] | Token | None

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from whence.errors import ConfigError, DataError
+from whence.filter.complain import pointed
 
-_WIDTH: Final = 120
 _SHOWN: Final = 40
 
 
@@ -22,17 +22,8 @@ class Failure(DataError):
 
 
 def complaint(text: str, at: int, problem: str) -> OttlError:
-    """The error for a problem at a place: one sentence, then the line with a caret under the place."""
-    at = min(max(at, 0), len(text))
-    start = text.rfind("\n", 0, at) + 1
-    end = text.find("\n", at)
-    line, column = text[start : len(text) if end < 0 else end], at - start
-    cut = max(0, column - _WIDTH // 2)
-    shown = "".join(letter if letter.isprintable() else " " for letter in line[cut : cut + _WIDTH])
-    where = (
-        f"column {column + 1}" if "\n" not in text else f"line {text.count(chr(10), 0, at) + 1}, column {column + 1}"
-    )
-    return OttlError(f"cannot read the OTTL at {where}: {problem}\n  {shown}\n  {' ' * (column - cut)}^")
+    """The error for a problem at a place in it."""
+    return OttlError(pointed("the OTTL", text, at, problem))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -40,8 +31,3 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = {one.lower(): one for one in known}
     found = difflib.get_close_matches(name.lower()[:_SHOWN], names, n=1, cutoff=0.6)
     return f"; did you mean {names[found[0]]}?" if found else ""
-
-
-def brief(text: str) -> str:
-    """A piece of text to be shown."""
-    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")

@@ -11,8 +11,9 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from whence.collect.ottl.build import Builder
-from whence.collect.ottl.errors import brief, complaint
+from whence.collect.ottl.errors import complaint
 from whence.collect.ottl.tree import Condition, Statement
+from whence.filter.complain import brief
 
 LONGEST: Final = 16_384
 """Characters of a statement."""
