@@ -1,6 +1,6 @@
 """The receiver `filelog`: lines of text or JSON in files become log records."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -113,18 +113,7 @@ class LogFiles:
         names = names_of(self._named, part.file)
         made = [one for line in part.lines if (one := self._made(part, line, names(line))) is not None]
         if made:
-            self._offer(part, made)
-
-    def _offer(self, part: Part, made: list[Made]) -> None:
-        """All at once; where they cannot be taken so, one by one. Raises Stopped."""
-        try:
-            self._offering.offer(Batch("logs", tree=tree_of(made), transport="file"), part.file.path)
-        except DataError as fault:
-            if len(made) > 1:
-                for one in made:
-                    self._offer(part, [one])
-            else:
-                self._offering.skip(part.file.path, place_of(made[0].line.number, made[0].line.start), fault)
+            self._offering.offer_each(made, batch_of, lambda one: one.line, part.file.path)
 
     def _made(self, part: Part, line: Line, names: dict[str, Any]) -> Made | None:
         """The record of a line; None where there is none in it, or an operator drops it."""
@@ -174,7 +163,12 @@ class LogFiles:
         return Made(line, resource, scope["scope"], record)
 
 
-def tree_of(made: list[Made]) -> dict[str, Any]:
+def batch_of(made: Sequence[Made]) -> Batch:
+    """One request of all of them."""
+    return Batch("logs", tree=tree_of(made), transport="file")
+
+
+def tree_of(made: Sequence[Made]) -> dict[str, Any]:
     """One request of all of them: neighbours with the same resource and scope together."""
     resources: list[dict[str, Any]] = []
     for resource, of_resource in _runs(made, lambda one: one.resource):
@@ -186,7 +180,7 @@ def tree_of(made: list[Made]) -> dict[str, Any]:
     return {"resourceLogs": resources}
 
 
-def _runs(made: list[Made], of: Any) -> Iterator[tuple[dict[str, Any], list[Made]]]:
+def _runs(made: Sequence[Made], of: Any) -> Iterator[tuple[dict[str, Any], list[Made]]]:
     run: list[Made] = []
     for one in made:
         if run and of(one) != of(run[0]):

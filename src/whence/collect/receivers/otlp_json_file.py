@@ -1,6 +1,7 @@
 """The receiver `otlp_json_file`: files of OTLP JSON lines, tailed or read whole, also those of whence's archive."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 
 import orjson
@@ -66,20 +67,7 @@ class OTLPFiles:
 
     def _take(self, part: Part) -> None:
         for signal, run in _runs(self._requests(part)):
-            self._offer(part, signal, run)
-
-    def _offer(self, part: Part, signal: Signal, requests: list[tuple[Line, bytes]]) -> None:
-        """All at once; where they cannot be taken so, one by one. Raises Stopped."""
-        batch = Batch(signal, b"".join(data for _, data in requests), "protobuf", transport="file")
-        try:
-            self._offering.offer(batch, part.file.path)
-        except DataError as fault:
-            if len(requests) > 1:
-                for one in requests:
-                    self._offer(part, signal, [one])
-            else:
-                line = requests[0][0]
-                self._offering.skip(part.file.path, place_of(line.number, line.start), fault)
+            self._offering.offer_each(run, partial(batch_of, signal), lambda one: one[0], part.file.path)
 
     def _requests(self, part: Part) -> Iterator[tuple[Signal, Line, bytes]]:
         """Each line as a request in protobuf: several of one signal are one when they are joined."""
@@ -101,6 +89,11 @@ class OTLPFiles:
         tree = wire.tree_of_protobuf(signal, data)
         added_to(tree, signal, names)
         return wire.protobuf_of_tree(signal, tree)
+
+
+def batch_of(signal: Signal, requests: Sequence[tuple[Line, bytes]]) -> Batch:
+    """Requests of one signal as one: joined they are."""
+    return Batch(signal, b"".join(data for _, data in requests), "protobuf", transport="file")
 
 
 def requests_of(line: bytes) -> list[tuple[Signal, bytes]]:

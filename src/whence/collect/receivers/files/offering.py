@@ -1,12 +1,13 @@
 """Handing a batch to a pipeline until it takes it, or says that it never will."""
 
 import threading
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from whence.collect.batch import Batch
 from whence.collect.component import Consumer, Host
 from whence.collect.outcome import Refused
+from whence.collect.receivers.files.lines import Line
 from whence.collect.receivers.files.settings import Retry
 from whence.collect.receivers.files.tailing import Stopped
 from whence.collect.seldom import Seldom
@@ -17,6 +18,7 @@ _MULTIPLIER: Final = 1.5
 _TOLD_EVERY: Final = 30.0
 SKIPPED: Final = "whence_receiver_file_lines_skipped"
 UNPARSED: Final = "whence_receiver_file_lines_unparsed"
+T = TypeVar("T")
 
 
 def pause(retry: Retry, attempt: int, retry_after: float | None) -> float:
@@ -57,6 +59,20 @@ class Offering:
                     "rejected", "%s: %d records of %s were rejected: %s", receipt.rejected, file, receipt.message
                 )
             return
+
+    def offer_each(
+        self, lines: Sequence[T], batch_of: Callable[[Sequence[T]], Batch], line_of: Callable[[T], Line], file: str
+    ) -> None:
+        """What was made of lines, all at once; where it cannot be taken so, one by one. Raises Stopped."""
+        try:
+            self.offer(batch_of(lines), file)
+        except DataError as fault:
+            if len(lines) > 1:
+                for one in lines:
+                    self.offer_each([one], batch_of, line_of, file)
+            else:
+                line = line_of(lines[0])
+                self.skip(file, place_of(line.number, line.start), fault)
 
     def skip(self, file: str, place: str, cause: DataError | str) -> None:
         """A line that cannot be taken: counted and said."""
