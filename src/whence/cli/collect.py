@@ -60,6 +60,11 @@ def collect(
     SIGTERM and SIGINT stop it gracefully, a second one at once; SIGHUP reads the configuration again.
     """
     options = Options(_sources(config, set_), state.absolute(), processes, parse_duration(stop_timeout) / 1e9)
+    return run(options)
+
+
+def run(options: Options) -> int:
+    """A collector from its start to its end: its exit code. What is wrong with its configuration is told."""
     try:
         return run_collector(options)
     except BadConfig as bad:

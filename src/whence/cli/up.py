@@ -7,13 +7,12 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 
+from whence.cli.collect import run
 from whence.cli.output import note
 from whence.cli.serve import EndpointOption, JaegerOption
 from whence.collect.answers import address_of
-from whence.collect.config.model import BadConfig
 from whence.collect.config.sources import Sources
 from whence.collect.run import Options
-from whence.collect.run import collect as run_collector
 from whence.serve.read import TOKEN
 from whence.serve.run import seek_garbage_less
 
@@ -62,12 +61,7 @@ def up(
         note(said)
 
     options = Options(Sources((source,), tuple(set_ or ())), _STATE.absolute(), on_ready=ready)
-    try:
-        return run_collector(options)
-    except BadConfig as bad:
-        for problem in bad.problems:
-            note(str(problem))
-        return 2
+    return run(options)
 
 
 def configuration(directory: str, served: dict[str, Any], grpc: str, http: str) -> dict[str, Any]:
