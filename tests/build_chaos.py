@@ -19,7 +19,7 @@ import requests
 from build_lines import WHENCE
 from build_walk import environment
 from ports import free_port
-from waiting import until
+from waiting import listens, until
 
 Way = Literal["through", "refuse", "hang", "cut", "slow"]
 _RESET = struct.pack("ii", 1, 0)
@@ -209,7 +209,7 @@ class Collect:
         command = [WHENCE, "collect", "--config", str(self._config), "--state", str(self._folder / "state"), *options]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
-        until(lambda: _listens(self.http) or self._run.poll() is not None)
+        until(lambda: listens(self.http) or self._run.poll() is not None)
         assert self._run.poll() is None, self.log()
 
     def kill(self) -> None:
@@ -316,8 +316,3 @@ class Load:
 def missing(load: Load, bodies: Callable[[], list[str]]) -> set[str]:
     """What was acknowledged and has not arrived, by content."""
     return set(load.taken) - set(bodies())
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0

@@ -1,7 +1,6 @@
 """Builders: collectors in processes of their own that clients send to, and whether everything has arrived in an archive."""
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 from build_lines import WHENCE
 from build_walk import environment
 from ports import free_port
-from waiting import until
+from waiting import listens, until
 from whence.archive.reader import Archive
 
 COUNT = 250
@@ -36,18 +35,13 @@ def a_process(command: list[str], ports: tuple[int, ...], folder: Path, env: Map
     log = folder / "log"
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=dict(env)) as process:
         try:
-            until(lambda: all(map(_listens, ports)) or process.poll() is not None)
+            until(lambda: all(map(listens, ports)) or process.poll() is not None)
             assert process.poll() is None, log.read_text()
             yield
             process.terminate()
             assert process.wait(60) == 0, log.read_text()
         finally:
             process.kill()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

@@ -190,3 +190,15 @@ def _duration(seconds: float) -> str:
 
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(ns(seconds) / SECOND, UTC).isoformat().replace("+00:00", "Z")
+
+
+def in_jaeger(jaeger: Jaeger, trace: str) -> dict[str, Any]:
+    """The spans of a trace as its query API gives them, by name."""
+    answer = jaeger.ask(f"/api/traces/{trace}")
+    found = answer.json if answer.status == 200 else {}
+    return {span["operationName"]: span for one in found.get("data") or () for span in one["spans"]}
+
+
+def follows(span: dict[str, Any]) -> set[tuple[str, str]]:
+    """What it is linked to."""
+    return {(one["traceID"], one["spanID"]) for one in span["references"] if one["refType"] == "FOLLOWS_FROM"}

@@ -140,7 +140,7 @@ def called(channel: grpc.Channel, signal: str, data: bytes, metadata: Any = (), 
     export = channel.unary_unary(METHODS[signal])  # type: ignore[index]
     how = grpc.Compression.Gzip if gzip is True else gzip or None
     try:
-        return Called(export(data, metadata=metadata, compression=how, timeout=60), None)
+        return Called(export(data, metadata=metadata, compression=how, timeout=150), None)
     except grpc.RpcError as error:
         return Called(b"", error)
 

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,7 +9,7 @@ from build import START, TRACE, Built, a_span, an_archive, an_event
 from build_backend import Say, a_backend
 from build_cli import Ask
 from build_clients import whence_collector
-from build_jaeger import a_jaeger, needs_jaeger
+from build_jaeger import a_jaeger, follows, in_jaeger, needs_jaeger
 from waiting import until
 from whence.archive.reader import Archive
 from whence.event import names
@@ -155,15 +154,3 @@ def test_a_jaeger_shows_what_was_pushed(tmp_path: Path, whence: Ask) -> None:
     tags = {tag["key"]: tag["value"] for tag in events["fail"]["tags"]}
     assert tags[names.ID] == "01J00000000000000000000003"
     assert json.loads(tags[names.PAYLOAD]) == {"n": {"deep": [1, None]}}
-
-
-def in_jaeger(jaeger: Any, trace: str) -> dict[str, Any]:
-    """The spans of a trace as its query API gives them, by name."""
-    answer = jaeger.ask(f"/api/traces/{trace}")
-    found = answer.json if answer.status == 200 else {}
-    return {span["operationName"]: span for one in found.get("data") or () for span in one["spans"]}
-
-
-def follows(span: dict[str, Any]) -> set[tuple[str, str]]:
-    """What it is linked to."""
-    return {(one["traceID"], one["spanID"]) for one in span["references"] if one["refType"] == "FOLLOWS_FROM"}

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from build_backend import a_sender, stopped
-from build_jaeger import a_jaeger, needs_jaeger
+from build_jaeger import a_jaeger, follows, in_jaeger, needs_jaeger
 from build_processors import a_log, a_span, logs, spans
 from waiting import until
 from whence.event import names
@@ -39,23 +39,11 @@ def test_a_jaeger_shows_events_with_their_links(tmp_path: Path) -> None:
         until(lambda: len(in_jaeger(jaeger, TRACE)) == len(in_jaeger(jaeger, run)) == 2)
         stopped(sender)
         recorded, events = in_jaeger(jaeger, TRACE), in_jaeger(jaeger, run)
-    assert references(recorded["second"]) == {(TRACE, FIRST)}
+    assert follows(recorded["second"]) == {(TRACE, FIRST)}
     assert [field["value"] for log in recorded["first"]["logs"] for field in log["fields"]] == ["half way"]
-    assert references(events["wake"]) == {(TRACE, FIRST), (TRACE, SECOND)}
-    assert references(events["fail"]) == {(run, f"{projected_span_id(UIDS['wake']):016x}")}
+    assert follows(events["wake"]) == {(TRACE, FIRST), (TRACE, SECOND)}
+    assert follows(events["fail"]) == {(run, f"{projected_span_id(UIDS['wake']):016x}")}
     tags = {tag["key"]: tag["value"] for tag in events["fail"]["tags"]}
     assert tags["error"] is True
     assert tags[names.ID] == UIDS["fail"]
     assert events["fail"]["duration"] == 0
-
-
-def in_jaeger(jaeger: Any, trace: str) -> dict[str, Any]:
-    """The spans of a trace as its query API gives them, by name."""
-    answer = jaeger.ask(f"/api/traces/{trace}")
-    found = answer.json if answer.status == 200 else {}
-    return {span["operationName"]: span for one in found.get("data") or () for span in one["spans"]}
-
-
-def references(span: dict[str, Any]) -> set[tuple[str, str]]:
-    """What it follows from."""
-    return {(one["traceID"], one["spanID"]) for one in span["references"] if one["refType"] == "FOLLOWS_FROM"}
