@@ -17,13 +17,14 @@ from build import an_archive, an_event
 from build_archive import a_line, some_lines, write_archive
 from build_examples import TORTURE
 from whence.archive import names
+from whence.archive.digested import text_of
 from whence.archive.holds import Holds, held_by
 from whence.archive.reader import Archive
 from whence.archive.recovery import recover
 from whence.archive.removal import remove, settled_plan, survey
 from whence.archive.retention import AUDIT as AUDITED
 from whence.archive.retention import DAY, ERRORS, OTHERS, Holding, Plan, Policy, Removal, plan
-from whence.archive.seal import parse_seal, seal_text
+from whence.archive.seal import parse_seal
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.cli.app import call
@@ -329,7 +330,7 @@ def _rename_to(folder: Path, time: str) -> None:
     other = f"{signal}-{time}-{rest}"
     seal = replace(parse_seal(sealed.read_bytes()), segment=other)
     sealed.unlink()
-    (folder / (other + names.SEALED)).write_bytes(seal_text(seal))
+    (folder / (other + names.SEALED)).write_bytes(text_of(seal))
     (folder / (stem + names.PLAIN)).rename(folder / (other + names.PLAIN))
 
 

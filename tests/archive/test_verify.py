@@ -10,11 +10,12 @@ import pytest
 from build_archive import a_line, some_lines, write_archive
 from build_examples import often
 from whence.archive import names
+from whence.archive.digested import text_of
 from whence.archive.recovery import recover
 from whence.archive.removal import remove, survey
 from whence.archive.retention import Policy, plan
 from whence.archive.roll import enrol
-from whence.archive.seal import parse_seal, seal_text
+from whence.archive.seal import parse_seal
 from whence.archive.verify import verify
 from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.errors import NotFoundError
@@ -101,7 +102,7 @@ def test_a_segment_sealed_anew_after_a_change_is_found_by_the_next_seal(chained:
         name: getattr(fresh, name)
         for name in ("bytes", "lines", "records", "sha256", "first_time", "last_time", "notes")
     }
-    seal.write_bytes(seal_text(type(old)(segment=old.segment, previous=old.previous, **fields)))
+    seal.write_bytes(text_of(type(old)(segment=old.segment, previous=old.previous, **fields)))
     (problem,) = verify(chained).problems
     assert problem.kind == "chain"
 
@@ -168,7 +169,7 @@ def test_a_removed_or_remade_newest_seal_is_found(chained: Path) -> None:
     newest.unlink()
     report = verify(chained)
     assert ([problem.kind for problem in report.problems], len(report.unsealed)) == (["missing"], 1)
-    newest.write_bytes(seal_text(replace(parse_seal(whole), notes={"recovered": True})))
+    newest.write_bytes(text_of(replace(parse_seal(whole), notes={"recovered": True})))
     assert [(problem.kind, problem.detail) for problem in verify(chained).problems] == [
         ("changed", "it is not the seal that was made")
     ]

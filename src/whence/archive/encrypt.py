@@ -11,14 +11,13 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
-import orjson
-
 from whence.archive import names
+from whence.archive.digested import digest_of, parsed, text_of
 from whence.archive.folder import names_in, read_whole, sync_file, write_whole
 from whence.archive.seal import Seal, lock, matches, read_plain, read_seal
 from whence.archive.source import open_file
@@ -27,7 +26,6 @@ from whence.errors import ConfigError, DataError
 VARIABLE: Final = "WHENCE_IDENTITY"
 """Names the file with the identities (`AGE-SECRET-KEY-1...`, one a line) to read encrypted segments with."""
 VERSION: Final = 1
-_SORTED: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 _HEADER: Final = b"age-encryption.org/v1\n"
 _KEPT: Final = 2
 """Decrypted segments kept in memory, because answers open the same one again and again."""
@@ -56,25 +54,17 @@ class Envelope:
     @property
     def digest(self) -> str:
         """SHA-256 over every field."""
-        return hashlib.sha256(orjson.dumps(asdict(self), option=_SORTED)).hexdigest()
-
-
-def envelope_text(envelope: Envelope) -> bytes:
-    """The envelope's file: its fields and its digest as JSON."""
-    return orjson.dumps(asdict(envelope) | {"digest": envelope.digest}, option=_SORTED) + b"\n"
+        return digest_of(self)
 
 
 def parse_envelope(data: bytes) -> Envelope:
-    """The envelope that `envelope_text` wrote. Raises DataError where one bit is different."""
-    try:
-        fields = orjson.loads(data)
-        fields.pop("digest")
-        envelope = Envelope(**(fields | {"recipients": tuple(fields["recipients"])}))
-    except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError) as cause:
-        raise DataError(f"cannot read a note on an encrypted segment: {cause}") from cause
-    if envelope_text(envelope) != data or envelope.version != VERSION:
-        raise DataError("cannot read a note on an encrypted segment: it was changed, or is of a later version")
-    return envelope
+    """The envelope in its file. Raises DataError where one bit is different."""
+    return parsed(
+        data,
+        "a note on an encrypted segment",
+        VERSION,
+        lambda **fields: Envelope(**fields | {"recipients": tuple(fields["recipients"])}),
+    )
 
 
 # --- encrypting -------------------------------------------------------------------------------------------------------
@@ -176,7 +166,7 @@ def _write_encrypted(folder: int, fd: int, seal: Seal, recipients: Sequence[str]
             sha256=made.sha.hexdigest(),
             holds=holds,
         )
-        write_whole(folder, seal.segment + names.ENVELOPE, [envelope_text(envelope)])
+        write_whole(folder, seal.segment + names.ENVELOPE, [text_of(envelope)])
         os.rename(part, seal.segment + names.ENCRYPTED, src_dir_fd=folder, dst_dir_fd=folder)
         os.fsync(folder)
     finally:

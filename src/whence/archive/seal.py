@@ -9,12 +9,11 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 from whence.archive import frames, names
+from whence.archive.digested import digest_of, parsed, text_of
 from whence.archive.folder import names_in, read_whole, sync_file, write_whole
 from whence.archive.names import Stem
 from whence.archive.roll import enrol
@@ -23,7 +22,6 @@ from whence.archive.tombstone import parse_tombstone
 from whence.errors import DataError
 
 VERSION: Final = 1
-_SORTED: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,27 +47,12 @@ class Seal:
     @property
     def digest(self) -> str:
         """SHA-256 over every field: what the next seal names, and what shows a changed seal."""
-        return hashlib.sha256(orjson.dumps(asdict(self), option=_SORTED)).hexdigest()
-
-
-def seal_text(seal: Seal) -> bytes:
-    """The seal's file: its fields and its digest as JSON, always the same bytes for the same seal."""
-    return orjson.dumps(asdict(seal) | {"digest": seal.digest}, option=_SORTED) + b"\n"
+        return digest_of(self)
 
 
 def parse_seal(data: bytes) -> Seal:
-    """The seal that `seal_text` wrote. Raises DataError where one bit is different."""
-    try:
-        fields = orjson.loads(data)
-        fields.pop("digest")
-        seal = Seal(**fields)
-    except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError) as cause:
-        raise DataError(f"cannot read a seal: {cause}") from cause
-    if seal.version != VERSION:
-        raise DataError(f"cannot read a seal of version {seal.version!r}: this whence knows version {VERSION}")
-    if seal_text(seal) != data:
-        raise DataError("cannot read a seal: it was changed after it was written")
-    return seal
+    """The seal in its file. Raises DataError where one bit is different."""
+    return parsed(data, "a seal", VERSION, Seal)
 
 
 def read_seal(folder: int, stem: str) -> Seal | None:
@@ -93,7 +76,7 @@ def seal_segment(folder: int, stem: Stem, tally: Tally, notes: Mapping[str, Any]
         previous=_previous(folder, stem),
         notes=notes,
     )
-    write_whole(folder, stem.text + names.SEALED, [seal_text(seal)])
+    write_whole(folder, stem.text + names.SEALED, [text_of(seal)])
     enrol(folder, seal.segment, seal.digest)
     return seal
 

@@ -4,22 +4,19 @@ The law: the tombstone is durable before the first file goes, and whatever of th
 next start. A tombstone that was changed removes nothing.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from whence.archive import names
+from whence.archive.digested import digest_of, parsed, text_of
 from whence.archive.folder import names_in, read_whole, write_whole
 from whence.errors import DataError
 
 VERSION: Final = 1
-_SORTED: Final = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,29 +42,12 @@ class Tombstone:
     @property
     def digest(self) -> str:
         """SHA-256 over every field."""
-        return hashlib.sha256(orjson.dumps(asdict(self), option=_SORTED)).hexdigest()
-
-
-def tombstone_text(tombstone: Tombstone) -> bytes:
-    """The tombstone's file: its fields and its digest as JSON."""
-    return orjson.dumps(asdict(tombstone) | {"digest": tombstone.digest}, option=_SORTED) + b"\n"
+        return digest_of(self)
 
 
 def parse_tombstone(data: bytes) -> Tombstone:
-    """The tombstone that `tombstone_text` wrote. Raises DataError where one bit is different."""
-    try:
-        fields = orjson.loads(data)
-        fields.pop("digest")
-        tombstone = Tombstone(**fields)
-    except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError) as cause:
-        raise DataError(f"cannot read a tombstone: {cause}") from cause
-    if tombstone.version != VERSION:
-        raise DataError(
-            f"cannot read a tombstone of version {tombstone.version!r}: this whence knows version {VERSION}"
-        )
-    if tombstone_text(tombstone) != data:
-        raise DataError("cannot read a tombstone: it was changed after it was written")
-    return tombstone
+    """The tombstone in its file. Raises DataError where one bit is different."""
+    return parsed(data, "a tombstone", VERSION, Tombstone)
 
 
 def read_tombstone(folder: int, stem: str) -> Tombstone | None:
@@ -80,7 +60,7 @@ def read_tombstone(folder: int, stem: str) -> Tombstone | None:
 
 def write_tombstone(folder: int, tombstone: Tombstone) -> None:
     """Put it on the device. Raises OSError."""
-    write_whole(folder, tombstone.segment + names.REMOVED, [tombstone_text(tombstone)])
+    write_whole(folder, tombstone.segment + names.REMOVED, [text_of(tombstone)])
 
 
 def tombstones(root: Path) -> Iterator[tuple[str, str, Tombstone | DataError]]:
