@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import orjson
+from hypothesis import strategies as st
 
 from whence.event import flat, names
 from whence.event.model import Event
@@ -152,6 +153,43 @@ def _change(record: dict[str, Any], random: Random) -> None:
                  names.PROJECTED_JSON: [names.PAYLOAD]}  # fmt: skip
         event["attributes"] = [{"key": key, "value": any_value(value)} for key, value in marks.items()]
     record["events"] = [event]
+
+
+# --- what is no text where a text is expected ---------------------------------------------------------------------------
+
+_TEXTS = st.text(alphabet="\x00\x1b\x7f\x80\xad\u2028\u200b\U000e0001'\"\\\n\t x7fbeénU", max_size=8)
+SHOWN = st.recursive(
+    _TEXTS | st.integers(-5, 2**63 - 1) | st.floats() | st.booleans() | st.binary(max_size=4) | st.just(b"it's"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+"""Values that an event shows as text where it takes one: as Python does, or as JSON."""
+SHOWN_AS = ("name", "hint", "id", "run", "service", "cause", "scope", "version", "message", "body")
+
+
+def line_showing(value: Any, places: tuple[str, ...], random: Random) -> bytes:
+    """A line of log records or spans, the first of which has the value in these places, of `SHOWN_AS`."""
+    is_log = random.random() < 0.5
+    keys = {"hint": names.EVENT_NAME_HINT, "id": names.ID, "cause": names.CAUSED_BY}
+    record: dict[str, Any] = {"attributes": [_pair(key, value) for place, key in keys.items() if place in places]}
+    raw = json.loads(json.dumps(value, default=list))  # as JSON has it, where the specification wants a text
+    if "name" in places:
+        record["eventName" if is_log else "name"] = raw
+    if "message" in places:
+        record["status"] = {"message": raw}
+    if "body" in places:
+        record["body"] = any_value(value)
+        record["attributes"].append(_pair(names.BODY, "there already"))
+    scope = {place: raw for place, name in (("name", "scope"), ("version", "version")) if name in places}
+    own = [_pair(key, value) for place, key in (("run", names.RUN), ("service", "service.name")) if place in places]
+    outer, middle, inner = _LEVELS["logs" if is_log else "traces"]
+    other = {"eventName" if is_log else "name": "other"}
+    tree = {outer: [{"resource": {"attributes": own}, middle: [{"scope": scope, inner: [record, other]}]}]}
+    return written(tree, random)
+
+
+def _pair(key: str, value: Any) -> dict[str, Any]:
+    return {"key": key, "value": any_value(value)}
 
 
 # --- filters that hold ------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import orjson
 import pytest
@@ -43,6 +44,14 @@ def matching(tree: Filter, events: list[Event]) -> list[str]:
     return [repr(event) for event in filter(matcher(tree), events)]
 
 
+def stays(tree: Filter, line: bytes, whole: list[Event]) -> None:
+    """Where a filter holds for an event of a line, the line is kept and the event is left in it."""
+    if found := matching(tree, whole):
+        assert keeps(tree, line), (to_text(tree), line)
+        left = Sieve(tree).left(line)
+        assert left is line or matching(tree, decode(left, PLACE, thin=True).events) == found, (to_text(tree), line)
+
+
 @examples(20, phases=UNSHRUNK)
 @given(st.lists(build_filter.events(), min_size=1, max_size=3), st.integers(0, 2**32))
 def test_a_line_with_a_match_is_kept_however_it_is_spelled(events: list[Event], seed: int) -> None:
@@ -53,13 +62,22 @@ def test_a_line_with_a_match_is_kept_however_it_is_spelled(events: list[Event], 
     for event in whole:
         asked = list(build.asking(event, random))
         for tree in [*asked, *(build.joined(asked, random) for _ in range(4))]:
-            if found := matching(tree, whole):
-                assert keeps(tree, line), (to_text(tree), line)
-                left = Sieve(tree).left(line)
-                assert left is line or matching(tree, decode(left, PLACE, thin=True).events) == found, (
-                    to_text(tree),
-                    line,
-                )
+            stays(tree, line, whole)
+
+
+@examples(20, phases=UNSHRUNK)
+@given(build.SHOWN, st.lists(st.sampled_from(build.SHOWN_AS), min_size=1, max_size=3).map(tuple), st.integers(0, 2**32))
+def test_lists_and_maps_where_texts_are_expected_are_found_as_they_are_shown(
+    value: Any, places: tuple[str, ...], seed: int
+) -> None:
+    """Ids, types and other texts that are lists, maps, bytes or numbers: any part of what Python or JSON shows of them."""
+    random = Random(seed)
+    line = build.line_showing(value, places, random)
+    whole = decode(line, PLACE).events
+    for event in whole[:1]:
+        for _ in range(4):
+            for tree in build.asking(event, random):
+                stays(tree, line, whole)
 
 
 @examples(20, phases=UNSHRUNK)

@@ -71,10 +71,30 @@ _BYTES: Final = Text(b"bytesValue")
 _CONTROL: Final = re.compile(r"[\x00-\x1f]+")
 _SHOWN: Final = re.compile(r"\\[^\"'{}\[\](),:\\]*|[\"'{}\[\](),:\x00-\x1f]+")
 """What stands between the parts of a list or map that is shown; an escape counts with all that follows it."""
-_STARTS: Final = ("[", "{", "(", '"', "b'")
+_STARTS: Final = ("[", "{", "(", '"', "b'", 'b"')
+_TAIL: Final = re.compile(r"[nrt]|[xuU]?[0-9a-f]{0,8}")
+"""What of an escape there may be behind a place in it."""
 _NUMBER: Final = re.compile(r"[0-9.+\-eE_]*")
 _CONSTANTS: Final = ("-Infinity", "NaN", "nan", "-inf", "true", "false", "null", "True", "False", "None")
 _WORD: Final = re.compile(r"[a-z0-9]+")
+
+
+def _no_text(*members: str, attributes: Sequence[str] = ()) -> Mark:
+    """One of these has a value that is no text, or is spelled otherwise than we do."""
+    marks = [Unless(f'"{name}"'.encode(), (b':{"stringValue":"' if name == names.BODY else b':"',)) for name in members]
+    return AnyOf((*marks, *(Unless(f'"{name}"'.encode(), (b',"value":{"stringValue":"',)) for name in attributes)))
+
+
+_NO_TEXT: Final = {
+    "type": _no_text("eventName", "name", attributes=[names.EVENT_NAME_HINT]),
+    "source": _no_text("name"),
+    "run": _no_text(attributes=[names.RUN, names.SERVICE_NAME]),
+    "scope": _no_text("name", "version"),
+    "description": _no_text(names.BODY),
+}
+"""Fields that may be a list or map that is shown, and where it then stands."""
+_NO_WORD: Final = _no_text("eventName", "name", "message", attributes=[names.EVENT_NAME_HINT])
+"""The same of what words are looked for in, but for JSON: its escapes stand in the line."""
 
 
 def marks_of(tree: Filter) -> Mark | None:
@@ -222,12 +242,22 @@ def _inside(path: Path, text: str, *, begins: bool = False, ends: bool = False) 
     if path.field in ("id", "signal") or (path.field == "status" and any(text in code for code in _CODES)):
         return None
     cut = _CONTROL if kind_of(path) is Kind.ANY and path.field != "scope" else _SHOWN
-    marks, at = [], 0
+    pieces, at = [], 0
     for found in [*cut.finditer(text), None]:
         end = found.start() if found else len(text)
-        marks.append(_piece(text[at:end], b'"' if begins and not at else b"", b'"' if ends and not found else b""))
+        pieces.append((text[at:end], b'"' if begins and not at else b"", b'"' if ends and not found else b""))
         at = found.end() if found else end
-    return _any_of([_all(marks), _BYTES])
+    marks = [_all([_piece(*piece) for piece in pieces])]
+    (first, before, behind), *others = pieces
+    rest = _behind_escape(first)
+    if path.field in _NO_TEXT and not begins and rest != first:  # the line may have a character instead of an escape
+        marks.append(_all([*(_piece(*piece) for piece in [(rest, before, behind), *others]), _NO_TEXT[path.field]]))
+    return _any_of([*marks, _BYTES])
+
+
+def _behind_escape(text: str) -> str:
+    found = _TAIL.match(text)
+    return text[found.end() :] if found else text
 
 
 def _piece(text: str, before: bytes, behind: bytes) -> Mark | None:
@@ -239,8 +269,20 @@ def _piece(text: str, before: bytes, behind: bytes) -> Mark | None:
 
 def _word(text: str) -> Mark | None:
     """Letters and digits of a text that stands anywhere, in any case; but for what no line says."""
-    found = [run for run in _WORD.findall(values.fold(text)) if not any(run in word for word in _MADE_WORDS)]
-    return _any_of([_all([None if _is_number(run) else _hex(run) for run in found]), _BYTES])
+    text = values.fold(text)
+    runs, rests = [], []
+    for found in _WORD.finditer(text):
+        runs.append(found[0])
+        is_escaped = text[: found.start()][-1:] in ("", "\\")  # perhaps
+        rests.append(_behind_escape(found[0]) if is_escaped else found[0])
+    marks = [_all(list(map(_run, runs)))]
+    if rests != runs:
+        marks.append(_all([*map(_run, rests), _NO_WORD]))
+    return _any_of([*marks, _BYTES])
+
+
+def _run(run: str) -> Mark | None:
+    return None if _is_number(run) or any(run in word for word in _MADE_WORDS) else _hex(run)
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------
