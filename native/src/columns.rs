@@ -1,9 +1,11 @@
 //! Archive lines to the columns of an index, for Python: buffers as Arrow has them, one bytes object each.
 
+use std::cell::Cell;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
-use whence_core::columns::Buffers;
+use whence_core::columns::{self, Buffers};
 use whence_core::events::{Made, columns_of_lines};
 use whence_core::filling::Filling;
 use whence_core::lines;
@@ -12,7 +14,12 @@ use whence_core::names::Names;
 use whence_core::sheet::Limits;
 use whence_core::terms;
 
-use crate::{Codec, Line, Rejected, given, refused, with_spare};
+use crate::{Codec, KEPT, Line, Rejected, given, refused, with_spare};
+
+thread_local! {
+    /// Memory that the columns of this thread's last request were in.
+    static ROWS: Cell<columns::Columns> = Cell::default();
+}
 
 /// What attributes mean for an event, and what is made of lines with it.
 #[pyclass(frozen)]
@@ -38,7 +45,7 @@ impl Columns {
     ) -> PyResult<Given<'py>> {
         let data: Vec<(i64, &[u8])> = offsets.into_iter().zip(lines.iter().map(|line| line.as_bytes())).collect();
         let made = py.detach(|| columns_of_lines(&self.names, stem.as_bytes(), &data, enough));
-        columns(py, made)
+        Ok(columns(py, made)?.0)
     }
 
     /// The lines of a request in protobuf or, with `is_json`, in JSON, as `Codec` gives them, and their columns: as of lines of
@@ -59,11 +66,15 @@ impl Columns {
                 } else {
                     data
                 };
-                let filling = Filling::new(codec.shapes.as_ref(), &self.names, stem.as_bytes(), offset);
+                let filling = Filling::new(codec.shapes.as_ref(), &self.names, stem.as_bytes(), offset, ROWS.take());
                 with_spare(|out| lines::lines_and_rows(&codec.schema, levels, data, limits, out, filling))
             })
             .map_err(refused)?;
-        Ok((given(py, lines), columns(py, made)?))
+        let (found, used) = columns(py, made)?;
+        if used.room() <= KEPT {
+            ROWS.set(used);
+        }
+        Ok((given(py, lines), found))
     }
 
     /// The words of columns of text, each given by its ends and its bytes; and the texts whose words are Python's to find.
@@ -84,15 +95,17 @@ impl Columns {
     }
 }
 
-fn columns<'py>(py: Python<'py>, made: Made) -> PyResult<Given<'py>> {
+/// What was made, and the memory that it was in.
+fn columns<'py>(py: Python<'py>, made: Made) -> PyResult<(Given<'py>, columns::Columns)> {
     let rows = made.columns.rows();
     let found = PyDict::new(py);
-    for (name, buffers) in made.columns.buffers() {
+    let buffers = made.columns.buffers();
+    for (name, buffers) in &buffers {
         found.set_item(name, tuple(py, buffers)?)?;
     }
-    Ok((found, rows, made.lines, made.refused))
+    Ok(((found, rows, made.lines, made.refused), columns::Columns::again(buffers)))
 }
 
-fn tuple(py: Python<'_>, buffers: Buffers) -> PyResult<Bound<'_, PyTuple>> {
-    PyTuple::new(py, buffers.into_iter().map(|buffer| buffer.map(|bytes| PyBytes::new(py, &bytes))))
+fn tuple<'py>(py: Python<'py>, buffers: &Buffers) -> PyResult<Bound<'py, PyTuple>> {
+    PyTuple::new(py, buffers.iter().map(|buffer| buffer.as_ref().map(|bytes| PyBytes::new(py, bytes))))
 }

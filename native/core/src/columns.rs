@@ -147,6 +147,15 @@ impl Texts {
         self.fill();
         vec![self.there.bits(), Some(self.ends), Some(self.data)]
     }
+
+    /// Takes the memory of buffers such as `buffers` gives.
+    fn reuse(&mut self, used: &mut Buffers) {
+        if let [_, Some(ends), Some(data)] = &mut used[..] {
+            (self.ends, self.data) = (std::mem::take(ends), std::mem::take(data));
+            self.ends.truncate(4);
+            self.data.clear();
+        }
+    }
 }
 
 /// Numbers of so many bytes, of which any may be absent.
@@ -190,6 +199,14 @@ impl<const SIZE: usize> Numbers<SIZE> {
         self.fill();
         vec![self.there.bits(), Some(self.data)]
     }
+
+    /// Takes the memory of buffers such as `buffers` gives.
+    fn reuse(&mut self, used: &mut Buffers) {
+        if let [_, Some(data)] = &mut used[..] {
+            self.data = std::mem::take(data);
+            self.data.clear();
+        }
+    }
 }
 
 /// Every column.
@@ -209,6 +226,20 @@ pub struct Columns {
 }
 
 impl Columns {
+    /// Empty columns in the memory of others' buffers, as `buffers` gave them: new pages for each would cost more than the filling.
+    pub fn again(mut used: Vec<(&'static str, Buffers)>) -> Columns {
+        let mut columns = Columns::default();
+        let mut used = used.iter_mut().map(|(_, buffers)| buffers);
+        columns.texts.iter_mut().zip(&mut used).for_each(|(column, used)| column.reuse(used));
+        columns.longs.iter_mut().zip(&mut used).for_each(|(column, used)| column.reuse(used));
+        columns
+    }
+
+    /// Bytes of memory that the texts have, whether or not there is anything in them.
+    pub fn room(&self) -> usize {
+        self.texts.iter().map(|column| column.data.capacity() + column.ends.capacity()).sum()
+    }
+
     pub fn rows(&self) -> usize {
         self.cause_ends.len()
     }
@@ -297,6 +328,20 @@ mod tests {
         assert_eq!(of("caused_by")[3], Some(b"xy".to_vec()));
         assert_eq!(of("_around")[0], Some(vec![0]));
         assert_eq!(of("_exact"), [None, Some(vec![0xff])]);
+    }
+
+    #[test]
+    fn memory_that_is_used_again_is_empty() {
+        let mut columns = Columns::default();
+        row(&mut columns, Some(b"ab"), &[b"x"]);
+        let mut again = Columns::again(columns.buffers());
+        assert!(again.rows() == 0 && again.room() > 0);
+        let mut fresh = Columns::default();
+        for columns in [&mut again, &mut fresh] {
+            row(columns, None, &[]);
+            row(columns, Some(b"c"), &[b"y"]);
+        }
+        assert_eq!(again.buffers(), fresh.buffers());
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct Made {
 
 /// The rows of lines, each given with its offset in the segment of that stem; once there are `enough`, no further line is begun.
 pub fn columns_of_lines<'a>(names: &'a Names, stem: &'a [u8], lines: &[(i64, &'a [u8])], enough: usize) -> Made {
-    let mut walk = Walk { telling: Telling::new(names, stem), reading: Reading::new(names) };
+    let mut walk = Walk { telling: Telling::new(names, stem, Columns::default()), reading: Reading::new(names) };
     let (mut refused, mut read) = (Vec::new(), 0);
     for &(offset, data) in lines {
         let before = walk.telling.rows.columns.rows();

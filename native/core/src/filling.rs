@@ -4,6 +4,7 @@
 //! made of it.
 
 use crate::around::Around;
+use crate::columns::Columns;
 use crate::events::Made;
 use crate::json::Json;
 use crate::names::Names;
@@ -38,11 +39,11 @@ pub struct Both<'a, 'j> {
 }
 
 impl<'a> Filling<'a> {
-    /// Of lines in the segment of that stem, the first of which is to stand at that offset.
-    pub fn new(shapes: Option<&'a Shapes>, names: &'a Names, stem: &'a [u8], offset: i64) -> Self {
+    /// Of lines in the segment of that stem, the first of which is to stand at that offset; `columns` must be empty.
+    pub fn new(shapes: Option<&'a Shapes>, names: &'a Names, stem: &'a [u8], offset: i64, columns: Columns) -> Self {
         Filling {
             shapes,
-            telling: Telling::new(names, stem),
+            telling: Telling::new(names, stem, columns),
             reading: Reading::new(names),
             offset,
             line: None,

@@ -148,6 +148,11 @@ fn keep(place: &mut (Vec<u8>, u64), id: &[u8]) -> u64 {
 }
 
 impl Rows {
+    /// Of columns that must be empty.
+    pub fn new(columns: Columns) -> Self {
+        Rows { columns, ..Rows::default() }
+    }
+
     /// Puts an event. `record`: which of the values are its attributes, `more`: those that it has besides, which are no fields.
     pub fn push<'a>(
         &mut self, names: &Names, facts: &Facts, values: &mut Values<'a>, record: Range<usize>, more: &[Attribute<'a>],

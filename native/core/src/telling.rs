@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::around::Around;
 use crate::blake2b::digest;
+use crate::columns::Columns;
 use crate::names::{Names, Role};
 use crate::record::{Link, Reading, Record};
 use crate::rows::{Facts, Hex, Rows, Signal, put_span_id};
@@ -27,8 +28,9 @@ pub struct Telling<'n> {
 }
 
 impl<'n> Telling<'n> {
-    pub fn new(names: &'n Names, stem: &'n [u8]) -> Self {
-        Telling { names, around: Around::default(), rows: Rows::default(), stem, number: 0, id: Vec::new() }
+    /// Of rows that are put to columns, which must be empty.
+    pub fn new(names: &'n Names, stem: &'n [u8], columns: Columns) -> Self {
+        Telling { names, around: Around::default(), rows: Rows::new(columns), stem, number: 0, id: Vec::new() }
     }
 
     /// What comes next stands in another line, which has this offset.

@@ -128,18 +128,26 @@ def merged(stem: str, lines: Sequence[Placed], start: int, made: Made, tell: Tel
         yield whole.slice(at)
 
 
+# Asked of Arrow once: a type is made anew each time.
+_TYPES: Final = [(field.name, field.type, pa.types.is_list(field.type)) for field in SCHEMA]
+
+
 def _batch(stem: str, made: Made) -> pa.RecordBatch:
-    stems = pa.repeat(pa.scalar(stem, pa.string()), made.rows)
+    rows, buffers = made.rows, made.buffers
+    stems = pa.repeat(pa.scalar(stem, pa.string()), rows)
     arrays = [
-        stems if field.name == "_stem" else _array(field.type, made.rows, made.buffers[field.name]) for field in SCHEMA
+        stems if name == "_stem" else (_list if is_list else _array)(of, rows, buffers[name])
+        for name, of, is_list in _TYPES
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
 def _array(of: pa.DataType, rows: int, buffers: Sequence[bytes | None]) -> pa.Array:
-    """An array of these buffers; of a list the ends come first, then the buffers of what is in it."""
-    if not pa.types.is_list(of):
-        return pa.Array.from_buffers(of, rows, [None if data is None else pa.py_buffer(data) for data in buffers])
+    return pa.Array.from_buffers(of, rows, [None if data is None else pa.py_buffer(data) for data in buffers])
+
+
+def _list(of: pa.DataType, rows: int, buffers: Sequence[bytes | None]) -> pa.Array:
+    """An array of lists: the ends come first, then the buffers of what is in them."""
     ends, *inside = buffers
     assert ends is not None
     items = _array(of.value_type, int.from_bytes(ends[-4:], "little"), inside)
