@@ -4,6 +4,7 @@ The law: neither ever raises, and neither holds the writer's lock while the devi
 large file never delays a sync.
 """
 
+import errno
 import logging
 import math
 import threading
@@ -106,7 +107,8 @@ def run_tidying(journal: Journal, recovering: bool) -> None:
             return
         if segment is not None and not _tidy(journal, segment):
             with journal.lock:
-                journal.tidy.wait(journal.options.probe_seconds)
+                if not _is_over(journal):
+                    journal.tidy.wait(journal.options.probe_seconds)
 
 
 def _tidy(journal: Journal, segment: OpenSegment) -> bool:
@@ -155,14 +157,15 @@ def finish(journal: Journal, segment: OpenSegment) -> None:
             segment.reopen()
         if read_seal(folder, segment.stem.text):
             return  # while its file was closed, another process took it for a dead writer's
-        seal = seal_segment(folder, segment.stem, segment.synced, segment.notes)
+        plain = _until_over(journal, segment.fd, segment.synced.bytes)
+        seal = seal_segment(folder, segment.stem, segment.synced, plain, segment.notes)
         recipients = journal.options.encrypt_to
         if recipients:
             over = 0
         if over is None or seal.bytes <= over or segment.poisoned or _is_over(journal):
             return
         try:
-            compress_segment(folder, seal, _until_over(journal, segment.fd, seal.bytes))
+            compress_segment(folder, seal, segment.fd, lambda: _go_on(journal))
             if recipients and not _is_over(journal):
                 whole = Segment(segment.root, segment.group, seal.segment, segment.stem, (names.COMPRESSED,))
                 encrypt_segment(folder, seal.segment, recipients, held_by(whole))
@@ -172,11 +175,21 @@ def finish(journal: Journal, segment: OpenSegment) -> None:
 
 
 def _until_over(journal: Journal, fd: int, length: int) -> Iterator[bytes]:
-    """A segment's bytes; raises TimeoutError once the time to close is over: the plain file is just as good."""
-    for chunk in read_plain(fd, length):
-        if _is_over(journal):
-            raise TimeoutError("the time to close is over")
-        yield chunk
+    """A segment's bytes, as long as there is time. Raises DataError where the device does not give them."""
+    try:
+        for chunk in read_plain(fd, length):
+            _go_on(journal)
+            yield chunk
+    except OSError as cause:
+        if cause.errno != errno.EIO:
+            raise
+        raise DataError(f"the device does not give what was written: {explain(cause)}") from cause
+
+
+def _go_on(journal: Journal) -> None:
+    """Raises TimeoutError once the time to close is over: the plain file is just as good."""
+    if _is_over(journal):
+        raise TimeoutError("the time to close is over")
 
 
 def _is_over(journal: Journal) -> bool:

@@ -176,7 +176,7 @@ def recover_segment(folder: int, stem: Stem, compress_over: int | None) -> Itera
             notes = {"recovered": True, "torn": {"offset": end, "bytes": size - end}}
         if seal is None:
             sync_file(fd)
-            seal = seal_segment(folder, stem, measure(fd, end), notes)
+            seal = seal_segment(folder, stem, measure(fd, end), read_plain(fd, end), notes)
             yield "sealed", f"{seal.lines} lines, {seal.bytes} bytes"
         yield from _compress(folder, seal, fd, compress_over)
     finally:
@@ -245,9 +245,9 @@ def measure(fd: int, length: int) -> Tally:
         rest = lines.pop()
         for data in lines:
             line = data + b"\n"
-            tally.add([line], [Line(line, *_census(data))])
+            tally.add([Line(line, *_census(data))])
     if rest:
-        tally.add([rest], [Line(rest, 0, 0, 0)])
+        tally.add([Line(rest, 0, 0, 0)])
     return tally
 
 
@@ -298,5 +298,5 @@ def _compress(folder: int, seal: Seal, fd: int, compress_over: int | None) -> It
             return
     suspect = "suspect" in seal.notes
     if compress_over is not None and seal.bytes > compress_over and not suspect:
-        compress_segment(folder, seal, read_plain(fd, seal.bytes))
+        compress_segment(folder, seal, fd)
         yield "compressed", name

@@ -98,14 +98,13 @@ class OpenSegment:
         """Write the batch's lines, and keep them until synced if `keep`. Gives how many lines are in the file, and what
         stopped the others: a line that was cut is taken back, whole ones stay (a reader may have seen them)."""
         self.uncounted = True  # until the end of this method, whatever a signal's handler raises in between
-        lines, pieces = batch.lines, _pieces(batch.lines)
-        done, trouble = write_all(self.fd, *pieces)
+        lines = batch.lines
+        done, trouble = write_all(self.fd, *_pieces(lines))
         if trouble:
             lines = self._take_back(lines, done)
-            pieces = _pieces(lines)
         if lines:
             size = self.written.bytes
-            self.written.add(pieces, lines)
+            self.written.add(lines)
             if self.first_ticket is None:
                 self.first_ticket = batch.ticket
             if keep:
