@@ -25,7 +25,7 @@ class SlowSink(Sink):
 
     def store(self, items: Sequence[Item]) -> int:
         self.arrived.release()
-        assert self.gate.wait(30)
+        assert self.gate.wait(90)
         return super().store(items)
 
 
@@ -64,4 +64,4 @@ def hold(queue: Queue, sink: SlowSink) -> None:
     """Close the gate and let the worker run into it with one record, so that what follows stays in the queue."""
     sink.gate.clear()
     queue.put(a_record(-1))
-    assert sink.arrived.acquire(timeout=10)
+    assert sink.arrived.acquire(timeout=90)

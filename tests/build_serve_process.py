@@ -57,4 +57,4 @@ def a_process(*arguments: object, **environment: object) -> Iterator[Process]:
         finally:
             process.kill()
             process.wait()
-            reading.join(30)
+            reading.join(90)

@@ -42,7 +42,7 @@ def run(
     *arguments: object,
     code: int | None = 0,
     env: Mapping[str, str] | None = None,
-    timeout: float = 90,
+    timeout: float = 150,
     **options: Any,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program of tests/walk/programs to its end; fails with what it said where its exit code is another."""
@@ -51,7 +51,7 @@ def run(
 
 
 def ended(
-    process: "subprocess.Popen[str]", code: int | None = 0, timeout: float = 90
+    process: "subprocess.Popen[str]", code: int | None = 0, timeout: float = 150
 ) -> "subprocess.CompletedProcess[str]":
     """Wait for a program's end; what it said. Fails where its exit code is another, or it does not end (its stacks shown)."""
     try:
@@ -68,7 +68,7 @@ def ended(
 def whence_cli(*arguments: object, code: int | None = 0) -> "subprocess.CompletedProcess[str]":
     """Run the `whence` command."""
     command = [sys.executable, "-c", "import sys; from whence.cli import main; sys.exit(main())", *map(str, arguments)]
-    done = subprocess.run(command, text=True, env=environment(), timeout=90, capture_output=True, check=False)
+    done = subprocess.run(command, text=True, env=environment(), timeout=150, capture_output=True, check=False)
     assert code is None or done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 

@@ -17,7 +17,7 @@ def test_threads_that_list_one_open_folder_each_see_all_of_it(tmp_path: Path) ->
         wrong: list[set[str]] = []
 
         def look() -> None:
-            begin.wait(30)
+            begin.wait(90)
             for _ in range(200):
                 found = set(names_in(folder))
                 if found != expected:

@@ -50,7 +50,7 @@ class ArchiveMachine(RuleBasedStateMachine):
 
     @rule()
     def close_and_open_again(self) -> None:
-        assert self.writer.close(20).reason is None
+        assert self.writer.close(60).reason is None
         self.writer = ArchiveWriter(self.directory, self.options)
 
     @rule(group=GROUPS, count=st.integers(1, 4), torn=st.booleans())
@@ -89,7 +89,7 @@ class ArchiveMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "directory"):
             return
-        assert self.writer.close(20).reason is None
+        assert self.writer.close(60).reason is None
         recover(self.directory)
         report = verify(self.directory)
         assert report.ok, report.problems

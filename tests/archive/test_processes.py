@@ -42,7 +42,7 @@ def test_a_forked_child_starts_its_own_files(tmp_path: Path, durability: Durabil
         for n in range(10):
             writer.append("run", "logs", [a_line(f"child-{n}")])
         assert writer.sync(20)
-        assert writer.close(20).reason is None
+        assert writer.close(60).reason is None
 
     assert in_child(work) == 0
     for line in some_lines(10, first=10):

@@ -313,7 +313,7 @@ def test_appends_from_a_log_handler_of_the_warning_do_not_hang(tmp_path: Path) -
         shutil.rmtree(archive)
         archive.symlink_to(elsewhere)
         ticket = writer.append("run", "logs", [a_line("1")])
-        assert told.wait(10)
+        assert told.wait(90)
         archive.unlink()
         assert writer.wait(ticket, 10)
         assert writer.close().reason is None

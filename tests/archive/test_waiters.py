@@ -19,11 +19,11 @@ def test_each_is_woken_by_its_own_ticket_and_by_none_before() -> None:
     for thread in threads:
         thread.start()
     waiters.tell(4)
-    assert all(event.wait(30) for event in gone[:4])
+    assert all(event.wait(90) for event in gone[:4])
     assert not any(event.is_set() for event in gone[4:])
     waiters.tell(math.inf)
     for thread in threads:
-        thread.join(30)
+        thread.join(90)
         assert not thread.is_alive()
 
 

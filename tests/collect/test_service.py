@@ -167,11 +167,11 @@ def test_stopping_says_what_is_left(collector: Collector) -> None:
     collector.keep().gate.clear()
     sender = threading.Thread(target=collector.source().send, args=(some_logs("one"),))
     sender.start()
-    assert collector.keep().entered.acquire(timeout=30)
+    assert collector.keep().entered.acquire(timeout=90)
     keep = collector.keep()
     assert collector.service.stop(0.5) == ["1 requests were not answered; their senders keep them"]
     keep.gate.set()
-    sender.join(30)
+    sender.join(90)
 
 
 def test_a_stop_waits_for_requests_whose_receiver_does_not(collector: Collector) -> None:
@@ -184,14 +184,14 @@ def test_a_stop_waits_for_requests_whose_receiver_does_not(collector: Collector)
         target=lambda source: receipts.append(source.send(some_logs("one"))), args=(collector.source(),)
     )
     sender.start()
-    assert keep.entered.acquire(timeout=30)
+    assert keep.entered.acquire(timeout=90)
     left: list[list[str]] = []
     stopping = threading.Thread(target=lambda: left.append(collector.service.stop(60)))
     stopping.start()
     until(lambda: ("source", "stopped") in LIVES)
     assert ("keep", "stopped") not in LIVES
     keep.gate.set()
-    sender.join(30)
+    sender.join(90)
     stopping.join(60)
     assert (receipts, left) == ([Receipt()], [[]])
     assert ("keep", "stopped") in LIVES
@@ -253,7 +253,7 @@ def test_a_request_in_flight_is_answered_before_anything_changes(collector: Coll
     outcomes: list[Any] = []
     first = threading.Thread(target=lambda: outcomes.append(source.send(some_logs("first"))))
     first.start()
-    assert old.entered.acquire(timeout=30)
+    assert old.entered.acquire(timeout=90)
     done: list[str] = []
     change = "exporters: {keep: {label: new, sending_queue: {enabled: false}}}"
     reloading = threading.Thread(target=lambda: done.append(collector.reload(LOGS_ONLY, change)))
@@ -264,7 +264,7 @@ def test_a_request_in_flight_is_answered_before_anything_changes(collector: Coll
     assert ("keep", "stopped") not in LIVES
     old.gate.set()
     for thread in (first, reloading, second):
-        thread.join(30)
+        thread.join(90)
     assert outcomes == [Receipt(), Receipt()]
     assert [len(old.kept), len(collector.keep().kept)] == [1, 1]
 
@@ -288,12 +288,12 @@ def test_a_reload_that_would_have_to_cut_a_request_is_refused(collector: Collect
     keep.gate.clear()
     sender = threading.Thread(target=collector.source().send, args=(some_logs("one"),))
     sender.start()
-    assert keep.entered.acquire(timeout=30)
+    assert keep.entered.acquire(timeout=90)
     with pytest.raises(StorageError, match="1 requests were not through"):
         collector.reload(LOGS_ONLY, "exporters::keep::label: new", timeout=0.2)
     assert collector.keep() is keep
     keep.gate.set()
-    sender.join(30)
+    sender.join(90)
     collector.source().send(some_logs("two"))
     assert len(keep.kept) == 2
 
@@ -361,7 +361,7 @@ def test_requests_without_pause_through_many_reloads_are_each_kept_once(collecto
         kept.append(collector.keep())
     over.set()
     for sender in senders:
-        sender.join(30)
+        sender.join(90)
     arrived = [
         batch.tree["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["body"]["stringValue"]
         for one in kept

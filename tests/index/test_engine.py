@@ -260,10 +260,14 @@ def test_a_table_that_is_not_whole_in_time_is_of_the_oldest_events(
         return [*found[:-1], (session, table.__class__(text, table.parameters, table.columns))]
 
     monkeypatch.setattr(engine, "_tables", slow)
-    cut = engine.ask(query, timeout=1.0)
-    assert isinstance(cut, Rows)
-    assert list(cut.rows) == [("type.0", 20)]
-    assert cut.partial
+    for seconds in (0.5, 4.0, 32.0):  # a busy machine may need longer for the part
+        cut = engine.ask(query, timeout=seconds)
+        assert isinstance(cut, Rows)
+        rows = list(cut.rows)
+        assert cut.partial
+        if rows:
+            break
+    assert rows == [("type.0", 20)]
 
 
 def test_threads_ask_one_engine_while_another_writes(tmp_path: Path) -> None:

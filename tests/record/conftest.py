@@ -23,7 +23,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Recorder]]:
         )
 
     yield begin
-    whence.shutdown(10)
+    whence.shutdown(60)
     process._recorder = None
 
 
@@ -32,7 +32,7 @@ def recorded(tmp_path: Path) -> Callable[..., list[Event]]:
     """Ends recording and gives the archive's events in order of writing, whence's own left out unless asked for."""
 
     def read(*, own: bool = False) -> list[Event]:
-        whence.shutdown(10)
+        whence.shutdown(60)
         archive = Archive(tmp_path / "archive")
         events = list(archive.events())
         assert archive.problems == []

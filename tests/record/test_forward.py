@@ -28,7 +28,7 @@ def test_the_same_data_goes_to_the_archive_and_to_a_backend(start: Start, record
         with trace.get_tracer("t").start_as_current_span("work"):
             cause = whence.log("cause", {"n": 1})
         whence.log("effect", {"n": {"deep": [1, 2]}}, caused_by=cause)
-        assert whence.flush(20)
+        assert whence.flush(60)
         archived = {event.type for event in recorded()}
     assert archived == {"work", "cause", "effect"}
     assert {record.event_name for record in receiver.logs} >= {"cause", "effect"}
@@ -43,7 +43,7 @@ def test_events_appear_on_their_spans_and_as_spans_with_links(start: Start, reco
             cause = whence.decision("price", 1, {"new": 2}, agent="a7")
         lonely = whence.log("lonely")
         effect = whence.log("effect", severity=Severity.ERROR, caused_by=[cause, lonely])
-        assert whence.flush(20)
+        assert whence.flush(60)
         events = recorded()
     spans = {span.name: span for span in receiver.spans}
     (on_timeline,) = spans["work"].events
@@ -72,7 +72,7 @@ def test_what_was_sent_reads_back_as_the_events_it_came_from(start: Start, recor
         with trace.get_tracer("t").start_as_current_span("work"):
             whence.decision("price", 1, {"new": [1, {"x": None}]}, agent="a7", turn=3)
         whence.log("lonely", {"a": {"b": 1}}, severity=Severity.WARN, description="alone")
-        assert whence.flush(20)
+        assert whence.flush(60)
         originals = {event.type: event for event in recorded()}
     for request in receiver.requests:
         line = MessageToDict(request)

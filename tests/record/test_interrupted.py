@@ -72,7 +72,7 @@ def ends(call: Callable[[], Any]) -> Any:
     given: list[Any] = []
     thread = threading.Thread(target=lambda: given.append(call()), daemon=True)
     thread.start()
-    thread.join(30)
+    thread.join(90)
     assert given, "it hangs"
     return given[0]
 
@@ -85,12 +85,12 @@ def test_a_raise_while_the_worker_sleeps_breaks_nothing(tmp_path: Path, when_ful
         sink = SlowSink(tmp_path / f"{place}")
         queue = a_queue(sink, when_full=when_full)
         queue.put(a_record(0))
-        assert queue.wait(30)
+        assert queue.wait(90)
         until(lambda queue=queue: queue._idle)
         more = interrupted(lambda queue=queue: queue.put(a_record(1)), place)
         assert ends(lambda queue=queue: queue.put(a_record(2)))
-        assert ends(lambda queue=queue: queue.close(20)) == 0
-        assert sink.writer.close(10)
+        assert ends(lambda queue=queue: queue.close(60)) == 0
+        assert sink.writer.close(60)
         assert numbers(sink) in ([0, 1, 2], [0, 2] if more else None)
         place += 1
     assert place > 4
@@ -117,11 +117,11 @@ def test_a_raise_while_waiting_for_room_breaks_nothing(tmp_path: Path, when_full
         opener.start()
         more = interrupted(lambda queue=queue: queue.put(a_record(2)), place)
         over.set()
-        opener.join(30)
-        assert ends(lambda queue=queue: queue.wait(20))
+        opener.join(90)
+        assert ends(lambda queue=queue: queue.wait(90))
         assert ends(lambda queue=queue: queue.put(a_record(3)))
-        assert ends(lambda queue=queue: queue.close(20)) == 0
-        assert sink.writer.close(10)
+        assert ends(lambda queue=queue: queue.close(60)) == 0
+        assert sink.writer.close(60)
         found = numbers(sink)
         assert [n for n in found if n != 2] == [-1, 0, 1, 3]
         assert found == sorted(found)

@@ -39,7 +39,7 @@ def test_drop_newest_keeps_what_came_first_and_counts_the_rest(sink: SlowSink) -
     assert [queue.put(a_record(n)) for n in range(15)] == [True] * 10 + [False] * 5
     assert queue.dropped == {"queue_full": 5}
     sink.gate.set()
-    assert queue.flush(10)
+    assert queue.flush(60)
     assert numbers(sink) == [-1, *range(10)]
     (drop,) = [event for event in stored(sink) if event.type == names.TYPE_DROPPED]
     assert drop.payload == {"count": 5, "reason": "queue_full"}
@@ -51,7 +51,7 @@ def test_drop_oldest_keeps_what_came_last(sink: SlowSink) -> None:
     hold(queue, sink)
     assert all(queue.put(a_record(n)) for n in range(15))
     sink.gate.set()
-    assert queue.flush(10)
+    assert queue.flush(60)
     assert numbers(sink) == [-1, *range(5, 15)]
     assert queue.dropped == {"queue_full": 5}
 
@@ -73,8 +73,8 @@ def test_block_waits_for_room_and_loses_nothing(sink: SlowSink) -> None:
     while queue.size < 10:
         assert emitter.is_alive()
     sink.gate.set()
-    emitter.join(10)
-    assert queue.flush(10)
+    emitter.join(90)
+    assert queue.flush(60)
     assert numbers(sink) == [-1, *range(100)]
     assert queue.dropped == {}
 
@@ -85,7 +85,7 @@ def test_unbounded_takes_everything(sink: SlowSink) -> None:
     hold(queue, sink)
     assert all(queue.put(a_record(n)) for n in range(1000))
     sink.gate.set()
-    assert queue.flush(10)
+    assert queue.flush(60)
     assert numbers(sink) == [-1, *range(1000)]
 
 
@@ -118,7 +118,7 @@ def test_a_batch_is_one_line_and_is_dropped_whole(sink: SlowSink) -> None:
     assert not queue.put([a_record(n) for n in range(300, 307)])
     assert queue.dropped == {"queue_full": 7}
     sink.gate.set()
-    assert queue.flush(10)
+    assert queue.flush(60)
     lines = [line for line in Archive(sink.writer.directory).lines() if b'"id-5"' in line.data]
     assert len(lines) == 1
     assert b'"id-299"' in lines[0].data
@@ -138,9 +138,9 @@ def test_a_fault_in_the_sink_ends_neither_the_worker_nor_the_caller(
 
     monkeypatch.setattr(Sink, "store", fail_once)
     queue.put(a_record(0))
-    assert queue.wait(10)
+    assert queue.wait(90)
     queue.put(a_record(1))
-    assert queue.flush(10)
+    assert queue.flush(60)
     assert queue.dropped == {"fault": 1}
     assert numbers(sink) == [1]
 
@@ -150,7 +150,7 @@ def test_close_drains_what_is_queued_and_refuses_what_comes_after(sink: SlowSink
     queue = a_queue(sink, capacity=1000)
     for n in range(500):
         queue.put(a_record(n))
-    assert queue.close(10) == 0
+    assert queue.close(60) == 0
     assert not queue.put(a_record(500))
     assert queue.dropped == {"after_shutdown": 1}
     assert numbers(sink) == list(range(500))
@@ -175,10 +175,10 @@ def test_a_blocked_thread_goes_on_when_there_is_room_though_the_disk_stands(sink
     until(lambda: len(queue._moved._gates) == 1)  # type: ignore[attr-defined]
     worker = threading.Thread(target=queue._store_chunk)
     worker.start()
-    assert sink.arrived.acquire(timeout=10)
-    emitter.join(10)
+    assert sink.arrived.acquire(timeout=90)
+    emitter.join(90)
     assert not emitter.is_alive()
     sink.gate.set()
-    worker.join(10)
+    worker.join(90)
     assert queue._store_chunk() == 10
     assert numbers(sink) == list(range(20))

@@ -220,7 +220,7 @@ def test_shutting_down_on_a_disk_that_does_not_answer_ends_and_says_so(
         archive=place / "archive", run="r", metrics=False, logging=False, queue_size=50, **settings
     )
     whence.log("before")
-    assert whence.flush(10)
+    assert whence.flush(60)
     freeze(True)
 
     def emit() -> None:
@@ -235,7 +235,7 @@ def test_shutting_down_on_a_disk_that_does_not_answer_ends_and_says_so(
     if settings.get("when_full") == "block":
         until(lambda: recorder._queue.size == 50)
     elif not settings:
-        emitter.join(20)
+        emitter.join(90)
         assert not emitter.is_alive()
     else:
         until(lambda: recorder.run.last_seq > 2)
@@ -244,7 +244,7 @@ def test_shutting_down_on_a_disk_that_does_not_answer_ends_and_says_so(
     report = whence.shutdown(0.5)
     assert not report.complete
     assert report.reason is not None
-    emitter.join(20)
+    emitter.join(90)
     assert not emitter.is_alive()
     freeze(False)
     until(lambda: not worker.is_alive())

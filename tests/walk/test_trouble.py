@@ -119,7 +119,7 @@ def test_a_program_refused_can_go_on_elsewhere(start: Start, tmp_path: Path) -> 
         start(archive=tmp_path / "file")
     start()
     whence.log("after")
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     assert [event.type for event in recorded(tmp_path / "archive")] == ["after"]
 
 
@@ -129,14 +129,14 @@ def test_an_archive_deleted_under_the_program_is_made_again(start: Start, tmp_pa
     archive = tmp_path / "archive"
     start()
     whence.log("gone")
-    assert whence.flush(10)
+    assert whence.flush(60)
     shutil.rmtree(archive)
     if again:
         archive.mkdir()
     for n in range(100):
         whence.log("kept", {"n": n})
-    assert whence.flush(20)
-    assert whence.shutdown(10).complete
+    assert whence.flush(60)
+    assert whence.shutdown(60).complete
     assert [event.payload["n"] for event in recorded(archive) if event.type == "kept"] == list(range(100))
     is_sound(archive)
 
@@ -162,7 +162,7 @@ def test_a_full_disk_never_reaches_the_application(start: Start, disk: Callable[
     assert not whence.flush(0.2)
     ballast.unlink()
     until(lambda: recorder.status.archive.state == "ok")
-    assert whence.flush(20)
+    assert whence.flush(60)
     whence.log("after")
     report = whence.shutdown(10)
     lost = report.dropped["storage"]
@@ -194,9 +194,9 @@ def test_a_durable_event_on_a_full_disk_raises_in_bounded_time(
         with pytest.raises(whence.StorageError, match=r"run 'r' did not reach the disk within 0\.3 s"):
             whence.log("meanwhile", {"n": n, "text": "x" * 5000})
     ballast.unlink()
-    assert whence.flush(20)
+    assert whence.flush(60)
     whence.log("after")
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     assert [event.type for event in recorded(place / "archive")] == ["before", "meanwhile", "meanwhile", "after"]
 
 
@@ -250,7 +250,7 @@ def test_a_torn_tail_is_set_aside_and_the_run_goes_on(
         recorder = start()
         assert recorder.run.last_seq == 7  # two starts and five steps
         whence.log("after")
-        assert whence.shutdown(10).complete
+        assert whence.shutdown(60).complete
     assert "set aside a torn line" in caplog.text
     assert [event.type for event in recorded(archive)] == ["step"] * 5 + ["after"]
     assert file.with_name(file.name + f".torn-{file.stat().st_size}").read_bytes() == b'{"resourceLogs":[{"sco'
@@ -265,8 +265,8 @@ def test_garbage_in_the_middle_of_a_file_costs_nothing_else(start: Start, tmp_pa
         start()
         for n in range(9):
             whence.log("step", {"n": n})
-            assert whence.flush(10)
-        assert whence.shutdown(10).complete
+            assert whence.flush(60)
+        assert whence.shutdown(60).complete
     else:
         run("left_behind.py", archive, "r", 9)
     (file,) = archive.rglob("logs-*.jsonl")
@@ -283,7 +283,7 @@ def test_garbage_in_the_middle_of_a_file_costs_nothing_else(start: Start, tmp_pa
     assert f"at byte {at}" in checked.stdout or (sealed and "not those that were sealed" in checked.stdout)
     assert start().run.last_seq == (12 if sealed else 11)
     whence.log("after")
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
 
 
 def test_empty_files_are_no_trouble(start: Start, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_empty_files_are_no_trouble(start: Start, tmp_path: Path) -> None:
     whence_cli("verify", "-a", archive)
     start()
     whence.log("after")
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     assert [event.type for event in recorded(archive)] == ["step", "step", "after"]
 
 
@@ -320,7 +320,7 @@ def test_a_file_of_the_official_exporter_in_the_archive_is_read_as_it_is(start: 
     """Another writer's OTLP JSON Lines, put into the archive's folder, are events like any."""
     start()
     whence.log("ours")
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     by_the_official_exporters(tmp_path / "archive" / "theirs")
     said = whence_cli("log", "-a", tmp_path / "archive", "--json")
     found = {event["type"]: event for event in map(json.loads, said.stdout.splitlines())}
@@ -371,9 +371,9 @@ def test_any_run_id_makes_a_run_that_is_found_again(start: Start, tmp_path: Path
     archive = tmp_path / "archive"
     start(run=id)
     whence.log("thing")
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     assert start(run=id).run.last_seq == 4
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     assert {path.name for path in tmp_path.iterdir()} == {"archive"}
     assert all(path.parent.parent == archive for path in archive.rglob("*.jsonl*"))
     events = recorded(archive, own=True)
@@ -389,7 +389,7 @@ def test_no_run_id_leads_out_of_the_archive(start: Start, tmp_path: Path, id: st
     recorder = start()
     with recorder.open_run(id):
         whence.log("thing")
-    assert whence.flush(10)
+    assert whence.flush(60)
     assert {path.name for path in tmp_path.iterdir()} == {"archive"}
     assert all(path.parent.parent == tmp_path / "archive" for path in (tmp_path / "archive").rglob("*.jsonl*"))
 
@@ -405,7 +405,7 @@ def test_an_event_that_does_not_fit_its_model_is_the_callers_error(start: Start,
     with pytest.raises(whence.EventError, match="decision_type"):
         whence.log("decision", {"new_value": 1}, validated=True)
     whence.decision("price", 1, 2)
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     assert [event.seq for event in recorded(tmp_path / "archive")] == [2]
 
 
@@ -545,8 +545,8 @@ def test_a_payload_changed_after_the_emit_is_recorded_as_it_was(
     """What the program does with its own dicts and lists afterwards is no part of the event."""
     changed = threading.Event()
     encode, encode_whole = Sink.store, Sink.store_whole
-    monkeypatch.setattr(Sink, "store", lambda *given: changed.wait(20) and encode(*given))
-    monkeypatch.setattr(Sink, "store_whole", lambda *given: changed.wait(20) and encode_whole(*given))
+    monkeypatch.setattr(Sink, "store", lambda *given: changed.wait(90) and encode(*given))
+    monkeypatch.setattr(Sink, "store_whole", lambda *given: changed.wait(90) and encode_whole(*given))
     start()
     payload: dict[str, Any] = {"price": 1, "why": ["cheap"], "deep": {"stock": [1, 2]}}
     whence.log("priced", payload)
@@ -558,7 +558,7 @@ def test_a_payload_changed_after_the_emit_is_recorded_as_it_was(
     payload["deep"]["stock"].clear()
     payload["self"] = payload
     changed.set()
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     for event in recorded(tmp_path / "archive"):
         kept = event.payload.get("action_payload", event.payload)
         assert kept == {"price": 1, "why": ["cheap"], "deep": {"stock": [1, 2]}}, event.type
@@ -575,7 +575,7 @@ def test_a_handler_that_raises_disturbs_nobody(start: Start, tmp_path: Path, cap
     assert heard == ["priced"]
     assert "a handler for 'priced' raised" in caplog.text
     assert "ZeroDivisionError" in caplog.text
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     assert [event.type for event in recorded(tmp_path / "archive")] == ["priced"]
 
 
@@ -586,7 +586,7 @@ def test_a_cause_that_does_not_exist_is_recorded_and_told(start: Start, tmp_path
     """It may be in an archive that is not here: emitting takes it, `why` shows the gap, `check` names it."""
     start()
     ref = whence.log("effect", caused_by="01HOMELESS")
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     assert recorded(tmp_path / "archive")[0].caused_by == ("01HOMELESS",)
     assert "01HOMELESS" in whence_cli("why", ref, "-a", tmp_path / "archive", code=None).stdout
     checked = whence_cli("check", "-a", tmp_path / "archive", code=1)
@@ -599,7 +599,7 @@ def test_a_cycle_of_causes_is_told_and_nothing_hangs(start: Start, tmp_path: Pat
     logger = get_logger("theirs")
     for id, cause in (("a", "c"), ("b", "a"), ("c", "b")):
         logger.emit(event_name=f"event.{id}", attributes={names.ID: id, names.CAUSED_BY: [cause]})
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     for command in ("why", "effects"):
         said = whence_cli(command, "a", "-a", tmp_path / "archive")
         assert {"event.a", "event.b", "event.c"} <= set(said.stdout.split())
@@ -616,7 +616,7 @@ def test_emitting_after_shutdown_is_counted_and_said_once(
     """No exception, no record, one line in the log, and the count in the status."""
     recorder = start()
     whence.log("in time")
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     with caplog.at_level(logging.WARNING, "whence.record"):
         assert whence.log("late") is not None
         whence.log("late")
@@ -648,7 +648,7 @@ def test_configuring_twice_ends_the_first_and_begins_the_second(start: Start, tm
         start(archive=tmp_path / "two", run="second")
         whence.log("two")
     logging.getLogger("app").warning("not recorded: logging is off")
-    assert whence.shutdown(10).complete
+    assert whence.shutdown(60).complete
     first, second = recorded(tmp_path / "one", own=True), recorded(tmp_path / "two", own=True)
     assert [event.type for event in first] == [names.TYPE_RUN_STARTED, "one", names.TYPE_RUN_FINISHED]
     assert {event.run for event in first} == {"first"}

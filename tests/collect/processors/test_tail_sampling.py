@@ -276,7 +276,7 @@ def test_its_thread_decides_by_itself() -> None:
     sampler = a_processor("tail_sampling", {"policies": [p("always_sample")], "decision_wait": "10ms"}, host, Next())
     sampler.start(host)
     sampler.consume(spans(one(1)))
-    assert arrived.wait(30)
+    assert arrived.wait(90)
     sampler.stop(time.monotonic() + 30)
 
 

@@ -26,7 +26,7 @@ def test_a_listener_hears_what_comes_after_it_began(tmp_path: Path) -> None:
     write(writer, ["before"])
     with a_feed(tmp_path) as feed:
         ear = Ear(feed)
-        ear.joined.wait(30)
+        ear.joined.wait(90)
         write(writer, names_of("a", 30))
         until(lambda: len(ear.ids) >= 30)
         assert ear.stop() == names_of("a", 30)
@@ -37,7 +37,7 @@ def test_an_archive_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     """Listening may begin before anything is recorded."""
     with a_feed(tmp_path / "later") as feed:
         ear = Ear(feed)
-        ear.joined.wait(30)
+        ear.joined.wait(90)
         writer = ArchiveWriter(tmp_path / "later")
         write(writer, ["one"])
         until(lambda: ear.ids == ["one"])
@@ -60,7 +60,7 @@ def test_everybody_gets_each_event_once_while_files_change_form_and_listeners_co
     back: list[str] = []
     with a_feed(tmp_path) as feed:
         stays, all_of_it = Ear(feed), Ear(feed, Start(since=0))
-        stays.joined.wait(30)
+        stays.joined.wait(90)
         threads = [threading.Thread(target=record, args=(n,)) for n in range(2)]
         for thread in threads:
             thread.start()
@@ -114,7 +114,7 @@ def test_an_event_that_is_written_twice_is_given_once(tmp_path: Path) -> None:
     writer = ArchiveWriter(tmp_path)
     with a_feed(tmp_path) as feed:
         ear = Ear(feed)
-        ear.joined.wait(30)
+        ear.joined.wait(90)
         write(writer, ["one", "one", "two"])
         until(lambda: ear.ids == ["one", "two"])
         place = ear.heard[-1].cursor
@@ -146,8 +146,8 @@ def test_each_has_a_view_of_their_own(tmp_path: Path) -> None:
     odd = View("odd", lambda event: event.id[-1] in "13579")
     with a_feed(tmp_path) as feed:
         everything, some = Ear(feed), Ear(feed, view=odd)
-        everything.joined.wait(30)
-        some.joined.wait(30)
+        everything.joined.wait(90)
+        some.joined.wait(90)
         write(writer, names_of("a", 21))
         until(lambda: len(everything.ids) == 21 and len(some.ids) == 10)
         until(lambda: some.listener.place == everything.listener.place)
@@ -209,7 +209,7 @@ def test_damage_is_told_and_holds_up_nobody(tmp_path: Path) -> None:
     write(writer, ["a1"])
     with a_feed(tmp_path) as feed:
         ear = Ear(feed)
-        ear.joined.wait(30)
+        ear.joined.wait(90)
         (tmp_path / "other.jsonl").write_bytes(b'{"no": "otlp"}\n' + an_event(id="good").line)
         until(lambda: "good" in ear.ids and bool(ear.notices))
         ear.stop()

@@ -123,7 +123,7 @@ def test_a_slow_listener_of_a_real_feed_is_told_and_the_others_get_everything(tm
         quick = Ear(feed)
         slow = Listener(feed, ALL, terms=Terms(buffer=50))
         assert slow.catch_up() is None
-        quick.joined.wait(30)
+        quick.joined.wait(90)
         write(writer, names)
         until(lambda: len(quick.ids) == 400)
         until(lambda: slow.subscriber.waiting == 50)
@@ -159,7 +159,7 @@ def test_closing_the_feed_ends_every_listener(tmp_path: Path) -> None:
     with a_feed(tmp_path) as feed:
         ears = [Ear(feed) for _ in range(3)]
         for ear in ears:
-            ear.joined.wait(30)
+            ear.joined.wait(90)
     for ear in ears:
         until(lambda ear=ear: bool(ear.notices))  # type: ignore[misc]
         assert ear.notices[-1].name == "closing"

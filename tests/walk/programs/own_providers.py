@@ -30,7 +30,7 @@ with trace.get_tracer("shop").start_as_current_span("order"):
     whence.log("paid", {"n": 1})
     get_logger("shop").emit(event_name="stock.low", body="two left")
 logging.getLogger("shop").warning("late")
-assert whence.shutdown(10).complete
+assert whence.shutdown(60).complete
 assert trace.get_tracer_provider() is tracers
 print("spans", *[span.name for span in spans.get_finished_spans()])
 print("logs", *[str(record.log_record.event_name) for record in logs.get_finished_logs()])
