@@ -130,7 +130,7 @@ def _events(line: StoredLine) -> list[Event]:
 
 def _noted(segment: Segment, rules: Sequence[Rule]) -> frozenset[str] | None:
     try:
-        digest, _, text = segment.base.with_name(segment.base.name + names.INDEX_HOLDS).read_bytes().partition(b"\n")
+        digest, _, text = segment.path(names.INDEX_HOLDS).read_bytes().partition(b"\n")
         if hashlib.sha256(text).hexdigest().encode() != digest:
             return None
         fields = orjson.loads(text)

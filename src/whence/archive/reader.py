@@ -100,11 +100,12 @@ class Segment:
         if self.name is None:
             return None
         try:
-            return parse_seal(self._path(names.SEALED).read_bytes())
+            return parse_seal(self.path(names.SEALED).read_bytes())
         except FileNotFoundError:
             return None
 
-    def _path(self, ending: str) -> Path:
+    def path(self, ending: str) -> Path:
+        """Where its file with this ending is, or would be."""
         return self.base.with_name(self.base.name + ending)
 
     def open(self) -> tuple[int, str]:
@@ -116,9 +117,9 @@ class Segment:
         for ending in endings * 2:
             with suppress(FileNotFoundError):
                 if ending == names.ENCRYPTED:
-                    return open_encrypted(self._path(ending)), "zst"
-                return open_file(self._path(ending)), _ENDINGS[ending]
-        raise FileNotFoundError(2, "the file is gone", str(self._path(endings[0])))
+                    return open_encrypted(self.path(ending)), "zst"
+                return open_file(self.path(ending)), _ENDINGS[ending]
+        raise FileNotFoundError(2, "the file is gone", str(self.path(endings[0])))
 
     def lines(
         self, problems: list[Problem] | None = None, start: int = 0, sieve: Sieving | None = None
@@ -128,7 +129,7 @@ class Segment:
         try:
             fd, form = self.open()
         except OSError as trouble:
-            if self.name and self._path(names.REMOVED).exists():
+            if self.name and self.path(names.REMOVED).exists():
                 return  # retention removed it since it was listed
             if isinstance(trouble, LockedError):
                 problems.append(Problem(self.label, 0, 0, "locked", self._locked(trouble)))
@@ -176,7 +177,7 @@ class Segment:
     def last_lines(self, count: int) -> list[StoredLine]:
         """Its last whole lines, read from the end."""
         window = names.FRAME_BYTES
-        length = self._length()
+        length = self.length()
         while True:
             start = max(0, length - window)
             found = list(self.lines(start=start))
@@ -186,7 +187,7 @@ class Segment:
                 return found[-count:]
             window *= 4
 
-    def _length(self) -> int:
+    def length(self) -> int:
         """Plain bytes as far as they are known without decompressing; 0 where they are not."""
         with suppress(OSError, DataError):
             seal = self.read_seal()
@@ -293,7 +294,7 @@ def _listed(root: Path, only: str | None) -> tuple[list[Segment], Folders]:
         # A directory is not read in one instant: a segment begun meanwhile may be missed and the one after it found.
         _list(root, only, seen)
     segments = [Segment(root, group, stem, name, tuple(endings)) for (group, stem), (name, endings) in seen.items()]
-    there = [one for one in segments if one.endings or not one._path(names.REMOVED).exists()]
+    there = [one for one in segments if one.endings or not one.path(names.REMOVED).exists()]
     return sorted(there, key=lambda segment: segment.order), folders
 
 

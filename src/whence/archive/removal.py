@@ -55,7 +55,7 @@ def survey(directory: Path) -> list[tuple[Holding, Segment]]:
 
 
 def _holding(segment: Segment) -> Holding | None:
-    if segment.name is None or segment.base.with_name(segment.base.name + names.REMOVED).exists():
+    if segment.name is None or segment.path(names.REMOVED).exists():
         return None
     begun = int(datetime.strptime(segment.name.time, "%Y%m%dT%H%M%S.%f%z").timestamp() * 1_000_000) * 1000
     try:

@@ -93,7 +93,7 @@ def verify(directory: Path, progress: Callable[[str], None] | None = None) -> Re
         seal, problems = _check_segment(segment, report)
         report.problems.extend(problems)
         chain = (segment.group, segment.name.signal, segment.name.writer)
-        unsealed = seal is None and names.PLAIN in segment.endings and not _path(segment, names.SEALED).exists()
+        unsealed = seal is None and names.PLAIN in segment.endings and not segment.path(names.SEALED).exists()
         digest, previous = (seal.digest, seal.previous) if seal else (None, None)
         chains.setdefault(chain, {})[segment.name.n] = Link(segment.label, digest, previous, unsealed)
     report.problems.extend(_check_roll(root, enrolled, chains))
@@ -146,11 +146,7 @@ def _check_segment(segment: Segment, report: Report) -> tuple[Seal | None, list[
 
 
 def _forms(segment: Segment) -> list[str]:
-    return [ending for ending in (names.PLAIN, names.COMPRESSED, names.ENCRYPTED) if _path(segment, ending).exists()]
-
-
-def _path(segment: Segment, ending: str) -> Path:
-    return segment.base.with_name(segment.base.name + ending)
+    return [ending for ending in (names.PLAIN, names.COMPRESSED, names.ENCRYPTED) if segment.path(ending).exists()]
 
 
 def _check_unsealed(segment: Segment, report: Report) -> list[Problem]:
@@ -158,7 +154,7 @@ def _check_unsealed(segment: Segment, report: Report) -> list[Problem]:
         return [Problem(segment.label, 0, 0, "missing", "it is compressed and its seal is missing")]
     report.unsealed.append(segment.label)
     try:
-        fd = open_file(_path(segment, names.PLAIN))
+        fd = open_file(segment.path(names.PLAIN))
     except OSError:
         return []  # its writer sealed and compressed it meanwhile
     try:
@@ -177,7 +173,7 @@ def _check_form(segment: Segment, seal: Seal, ending: str) -> list[Problem]:
     if ending == names.ENCRYPTED:
         return _check_encrypted(segment, seal, label)
     try:
-        fd = open_file(_path(segment, ending))
+        fd = open_file(segment.path(ending))
     except FileNotFoundError:
         return []  # replaced by its compressed form while we looked
     except OSError as trouble:
@@ -193,7 +189,7 @@ def _check_form(segment: Segment, seal: Seal, ending: str) -> list[Problem]:
 
 
 def _check_encrypted(segment: Segment, seal: Seal, label: str) -> list[Problem]:
-    path = _path(segment, names.ENCRYPTED)
+    path = segment.path(names.ENCRYPTED)
     try:
         fd = open_file(path)
         try:

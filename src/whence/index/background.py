@@ -121,7 +121,7 @@ def _size(segment: "Segment") -> int:
     """Plain bytes, as near as a look at the directory tells."""
     for ending in segment.endings:
         with suppress(OSError):
-            size = segment.base.with_name(segment.base.name + ending).stat().st_size
+            size = segment.path(ending).stat().st_size
             return size if ending == names.PLAIN else size * _PACKED
     return 0
 
@@ -215,7 +215,7 @@ def missing_sidecars(root: Path) -> list["Segment"]:
     def is_missing(segment: "Segment") -> bool:
         if segment.signal in (None, "metrics") or not segment.endings or names.ENCRYPTED in segment.endings:
             return False
-        if not segment.base.with_name(segment.base.name + names.SEALED).exists():
+        if not segment.path(names.SEALED).exists():
             return False
         note = load_note(segment)
         return note is None or note.sealed is None

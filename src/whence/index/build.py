@@ -108,7 +108,7 @@ def build_sidecar(segment: Segment) -> Note | None:
 
 
 def _is_encrypted(segment: Segment) -> bool:
-    return segment.base.with_name(segment.base.name + names.ENCRYPTED).exists()
+    return segment.path(names.ENCRYPTED).exists()
 
 
 def _build(segment: Segment, temporary: Path) -> Note:

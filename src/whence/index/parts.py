@@ -276,14 +276,14 @@ def _read_on(part: Part) -> Part:
 
 def _is_done(part: Part) -> bool:
     """Whether the segment is sealed, so that nothing will follow."""
-    return part.segment.base.with_name(part.segment.base.name + names.SEALED).exists() if part.segment.name else False
+    return part.segment.path(names.SEALED).exists() if part.segment.name else False
 
 
 def _uncovered(part: Part) -> int:
     """Plain bytes (compressed ones, where only they are known) that no sidecar covers."""
     if part.note and (part.note.sealed or part.source is not None):
         return 0
-    length = part.segment._length() or (part.source[0] if part.source else 0)
+    length = part.segment.length() or (part.source[0] if part.source else 0)
     return max(length - (part.note.bytes if part.note else 0), 0)
 
 

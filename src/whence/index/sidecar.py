@@ -49,17 +49,17 @@ class Note:
 
 def parquet_path(segment: Segment) -> Path:
     """Where the sidecar of a segment is."""
-    return segment.base.with_name(segment.base.name + names.INDEX)
+    return segment.path(names.INDEX)
 
 
 def terms_path(segment: Segment) -> Path:
     """Where the sidecar's terms are."""
-    return segment.base.with_name(segment.base.name + names.INDEX_TERMS)
+    return segment.path(names.INDEX_TERMS)
 
 
 def note_path(segment: Segment) -> Path:
     """Where the sidecar's note is."""
-    return segment.base.with_name(segment.base.name + names.INDEX_NOTE)
+    return segment.path(names.INDEX_NOTE)
 
 
 def source_of(segment: Segment) -> tuple[int, int] | None:
@@ -107,7 +107,7 @@ def _fits(note: Note, segment: Segment) -> bool:
     if note.source is not None:
         return True
     with suppress(OSError):
-        return segment.base.with_name(segment.base.name + names.PLAIN).stat().st_size >= note.bytes
+        return segment.path(names.PLAIN).stat().st_size >= note.bytes
     return False
 
 
