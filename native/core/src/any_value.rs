@@ -72,12 +72,8 @@ pub fn any_value<'a>(text: &mut Vec<u8>, keys: &mut Vec<Text<'a>>, from: &mut Js
             b"intValue" => Value::Whole(whole(from)?),
             b"boolValue" => Value::Truth(from.truth()?),
             b"doubleValue" => Value::Double(double(from)?),
-            b"arrayValue" => {
-                put_list(text, keys, from, DEPTH)?;
-                Value::Nested(start..text.len())
-            }
-            b"kvlistValue" => {
-                put_pairs(text, keys, from, DEPTH)?;
+            b"arrayValue" | b"kvlistValue" => {
+                put_nested(text, keys, from, name == b"kvlistValue", DEPTH)?;
                 Value::Nested(start..text.len())
             }
             _ => return Err(Stop::Corrupt),
@@ -114,8 +110,7 @@ fn put_inside<'a>(out: &mut Vec<u8>, keys: &mut Vec<Text<'a>>, from: &mut Json<'
             b"intValue" => put_number(out, whole(from)?),
             b"boolValue" => put_truth(out, from.truth()?),
             b"doubleValue" => put_double(out, double(from)?),
-            b"arrayValue" => put_list(out, keys, from, left)?,
-            b"kvlistValue" => put_pairs(out, keys, from, left)?,
+            b"arrayValue" | b"kvlistValue" => put_nested(out, keys, from, name == b"kvlistValue", left)?,
             _ => return Err(Stop::Corrupt),
         }
         Ok(())
@@ -145,31 +140,20 @@ fn each_value<'a>(from: &mut Json<'a>, mut work: impl FnMut(&mut Json<'a>) -> Re
     .map(drop)
 }
 
-fn put_list<'a>(out: &mut Vec<u8>, keys: &mut Vec<Text<'a>>, from: &mut Json<'a>, left: u32) -> Result<(), Stop> {
-    let left = deeper(left)?;
-    let start = out.len();
-    out.push(b'[');
-    each_value(from, |from| {
-        if out.len() > start + 1 {
-            out.push(b',');
-        }
-        put_inside(out, keys, from, left)
-    })?;
-    out.push(b']');
-    Ok(())
-}
-
-fn put_pairs<'a>(out: &mut Vec<u8>, keys: &mut Vec<Text<'a>>, from: &mut Json<'a>, left: u32) -> Result<(), Stop> {
+/// Puts a list or, with `is_map`, a map of values that are no further inside each other than so many levels.
+fn put_nested<'a>(
+    out: &mut Vec<u8>, keys: &mut Vec<Text<'a>>, from: &mut Json<'a>, is_map: bool, left: u32,
+) -> Result<(), Stop> {
     let left = deeper(left)?;
     let (start, first_key) = (out.len(), keys.len());
-    out.push(b'{');
+    out.push(if is_map { b'{' } else { b'[' });
     each_value(from, |from| {
         if out.len() > start + 1 {
             out.push(b',');
         }
-        put_pair(out, keys, from, left)
+        if is_map { put_pair(out, keys, from, left) } else { put_inside(out, keys, from, left) }
     })?;
-    out.push(b'}');
+    out.push(if is_map { b'}' } else { b']' });
     let is_right = differ(&keys[first_key..], |key| key);
     keys.truncate(first_key);
     if is_right { Ok(()) } else { Err(Stop::Corrupt) }

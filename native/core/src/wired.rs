@@ -102,7 +102,7 @@ impl Shapes {
         let [list, map] = ["arrayValue", "kvlistValue"].map(|name| inner(message(value), name));
         let inside = |of: usize| {
             let what = |json: &[u8]| Some(if json == b"values" { Inside::Values } else { Inside::Other });
-            Shape::of(message(of), what, |_| Some(Kind::Message))
+            Shape::of(message(of), what, |inside| matches!(inside, Inside::Values).then_some(Kind::Message))
         };
         let is_known = inner(message(list?), "values")? == value && inner(message(map?), "values")? == schema.pair;
         is_known.then_some(())?;
@@ -304,10 +304,10 @@ fn put_nested<'a>(
     out.push(brackets[0]);
     let mut is_first = true;
     while let Some(inside) = shape.next(&mut from)? {
-        let item = from.payload()?;
         if matches!(inside, Inside::Other) {
             return Err(Stop::Corrupt);
         }
+        let item = from.payload()?;
         if !std::mem::take(&mut is_first) {
             out.push(b',');
         }
