@@ -219,7 +219,7 @@ def a_sender(by: str, endpoint: Backend | str, directory: Path = Path("unused"),
     target = endpoint if isinstance(endpoint, str) else getattr(endpoint, by)
     module: Any = {"http": otlp_http, "grpc": otlp_grpc}[by]
     more = {"tls": {"insecure": True}} if by == "grpc" else {}
-    made = {"endpoint": target, "retry_on_failure": FAST, **more, **settings}
+    made = {"endpoint": target, "retry_on_failure": FAST, "timeout": "60s", **more, **settings}
     host = Host(f"otlp_{by}", Telemetry(), logging.getLogger(f"whence.collect.otlp_{by}"), directory)
     sender: Sender = module.build(module.PLUG.settings.model_validate(made), host)
     sender.start(host)

@@ -109,7 +109,7 @@ def test_what_came_while_the_receiver_refused_arrives_when_it_takes_it(tmp_path:
 def test_a_receiver_that_hangs_or_is_not_there_holds_nobody_up(tmp_path: Path, backend: Backend) -> None:
     """An attempt ends after `timeout`; questions are answered meanwhile, and then everything arrives."""
     backend.answers = [Say(hang=True)]
-    with a_server(tmp_path, webhooks=a_hook(backend, timeout="300ms")) as serving:
+    with a_server(tmp_path, webhooks=a_hook(backend, timeout="1500ms")) as serving:
         an_archive(tmp_path, [an_event(id="E1")])
         backend.wait(lambda: len(backend.seen) == 1)
         assert Client(serving.port).get("/api/events")["total"] == 1

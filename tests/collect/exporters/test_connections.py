@@ -37,7 +37,7 @@ def test_grpc_packs_requests(backend: Backend, compression: str, most: float) ->
 
 def test_keepalive_finds_a_silent_connection_before_the_timeout(backend: Backend) -> None:
     """A router that forgot the connection costs the keepalive's time, not that of the request."""
-    keepalive = {"time": "200ms", "timeout": "200ms"}
+    keepalive = {"time": "1s", "timeout": "1s"}
     with a_proxy(backend.grpc) as proxy:
         sender = a_sender("grpc", proxy.grpc, timeout="10m", keepalive=keepalive)
         sender.consume(some_logs("first"))

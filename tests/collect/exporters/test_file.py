@@ -324,7 +324,7 @@ def test_a_full_disk_refuses_until_it_is_freed(tmp_path: Path) -> None:
 def test_a_frozen_disk_refuses_in_time(tmp_path: Path) -> None:
     """Every request; health says why, and it goes on by itself."""
     with a_disk_that_freezes(tmp_path) as disk, running(disk.path / "out.json", timeout="300ms") as exporter:
-        exporter.consume(services("before"))
+        assert is_taken(exporter, services("before"))
         disk.freeze()
         for _ in range(3):
             with pytest.raises(Refused, match="does not answer"):

@@ -116,7 +116,7 @@ def test_nothing_is_sent_again_after_a_permanent_error(
 def test_a_backend_that_hangs_and_comes_back_gets_it(backend: Backend, by: str) -> None:
     """The time-out ends the attempt, the next one arrives."""
     backend.answers = [Say(hang=True)]
-    sender = a_sender(by, backend, timeout="300ms")
+    sender = a_sender(by, backend, timeout="1500ms")
     sender.consume(some_logs("a"))
     backend.wait(lambda: len(backend.kept) == 1)
     stopped(sender)

@@ -142,7 +142,7 @@ def test_a_server_that_throttles_is_given_the_time_it_asks_for(backend: Backend)
 def test_a_server_that_hangs_costs_an_attempt(backend: Backend) -> None:
     """`timeout` ends it; meanwhile the pipeline and health go on, and then the events arrive."""
     backend.answers = [Say(hang=True)]
-    webhook = a_webhook(backend, timeout="300ms")
+    webhook = a_webhook(backend, timeout="1500ms")
     webhook.consume(some_logs("a"))
     backend.wait(lambda: len(backend.kept) == 1)
     stop(webhook)

@@ -31,7 +31,7 @@ def test_encodings_in_two_headers_are_stacked_encodings(tmp_path: Path) -> None:
 @pytest.mark.parametrize("start", [b"", b"POST /v1/lo", HEAD + b"X-Slow: "])
 def test_a_head_that_does_not_end_is_not_waited_for(tmp_path: Path, start: bytes) -> None:
     """`read_header_timeout`: from the first moment on; the connection is closed, so that its sender may try again."""
-    with receiving(tmp_path, {"read_header_timeout": "200ms"}) as running:
+    with receiving(tmp_path, {"read_header_timeout": "500ms"}) as running:
         with socket.create_connection(("127.0.0.1", running.http), WAIT) as client:
             client.sendall(start)
             assert client.recv(100) == b""
@@ -40,13 +40,13 @@ def test_a_head_that_does_not_end_is_not_waited_for(tmp_path: Path, start: bytes
 
 def test_a_connection_that_is_kept_is_timed_by_its_own_rule(tmp_path: Path) -> None:
     """After a whole request `idle_timeout` holds, and the next head has its full time."""
-    with receiving(tmp_path, {"read_header_timeout": "200ms"}) as running:
+    with receiving(tmp_path, {"read_header_timeout": "500ms"}) as running:
         client = http.client.HTTPConnection("127.0.0.1", running.http, timeout=WAIT)
         for _ in range(3):
             client.request("POST", "/v1/logs", b"{}", {"content-type": JSON})
             response = client.getresponse()
             assert (response.status, response.read()) == (200, b"{}")
-            threading.Event().wait(0.3)  # longer than a head may take: no condition to wait for, it must just stay open
+            threading.Event().wait(0.6)  # longer than a head may take: no condition to wait for, it must just stay open
         client.close()
 
 

@@ -175,7 +175,7 @@ def test_a_server_that_stops_says_so_and_where_to_go_on(tmp_path: Path) -> None:
 def test_who_takes_nothing_is_let_go_and_delays_nobody(tmp_path: Path) -> None:
     """A client that reads no byte loses its place after the time it has; one beside it gets everything."""
     big = {"text": "x" * 20_000}
-    with a_server(tmp_path, stream={"slow_timeout": "200ms", "buffer": 50}) as serving, a_writer(tmp_path) as writer:
+    with a_server(tmp_path, stream={"slow_timeout": "1s", "buffer": 50}) as serving, a_writer(tmp_path) as writer:
         assert serving.served is not None
         feed = serving.served.feed
         with SseEar(serving.url) as ear, socket.create_connection(("127.0.0.1", serving.port)) as deaf:
