@@ -67,7 +67,7 @@ fn binary(tables: &Tables, levels: &Levels, data: &[u8], limits: Limits, variant
         assert_eq!(count, Ok(records), "records are stored, rejected or neither");
         outcome |= (made.lines.len().min(3) as u64) << 16;
         if !levels.metrics {
-            outcome |= columns::of_lines(tables, levels, &made, variant);
+            outcome |= columns::of_lines(tables, levels, data, limits, &made, variant);
             if let Some((_, line)) = made.placed(0).get(variant as usize % made.lines.len().max(1)) {
                 outcome |= sieve::of_line(line, variant);
             }

@@ -3,6 +3,7 @@
 
 use whence_core::columns::{Buffers, TEXTS};
 use whence_core::events::{Made, columns_of_lines};
+use whence_core::filling::Filling;
 use whence_core::lines;
 use whence_core::schema::Levels;
 use whence_core::sheet::{Limits, Lines};
@@ -26,9 +27,16 @@ struct Table {
 
 impl Table {
     fn of(tables: &Tables, lines: &[(i64, &[u8])], enough: usize) -> Table {
-        let Made { columns, lines: read, refused } = columns_of_lines(&tables.names, STEM, lines, enough);
-        let table = Table { rows: columns.rows(), lines: read, refused, columns: columns.buffers() };
+        let made = columns_of_lines(&tables.names, STEM, lines, enough);
+        let read = made.lines;
+        let table = Table::made(made, lines);
         assert!(read <= lines.len() && (read == lines.len() || table.rows >= enough), "lines are left over");
+        table
+    }
+
+    fn made(made: Made, lines: &[(i64, &[u8])]) -> Table {
+        let Made { columns, lines: read, refused } = made;
+        let table = Table { rows: columns.rows(), lines: read, refused, columns: columns.buffers() };
         table.columns.iter().for_each(|(name, buffers)| fits(name, buffers, table.rows));
         table.in_place(lines);
         table
@@ -111,9 +119,12 @@ fn wholes(buffer: &Option<Vec<u8>>) -> Vec<i64> {
 }
 
 /// The lines of a request, with their columns.
-pub fn of_lines(tables: &Tables, levels: &Levels, made: &Lines, variant: u64) -> Outcome {
+pub fn of_lines(
+    tables: &Tables, levels: &Levels, request: &[u8], limits: Limits, made: &Lines, variant: u64,
+) -> Outcome {
     let lines = made.placed(START);
     let whole = Table::of(tables, &lines, ALL);
+    in_one_pass(tables, levels, request, limits, made, &whole);
     let places = whole.places();
     for (number, (line, &(place, _))) in made.lines.iter().zip(&lines).enumerate() {
         let rows = places.iter().filter(|&&row| row == place).count() as i64;
@@ -130,6 +141,19 @@ pub fn of_lines(tables: &Tables, levels: &Levels, made: &Lines, variant: u64) ->
         of_terms(&whole);
     }
     u64::from(!whole.refused.is_empty()) << 32 | (whole.rows.min(3) as u64) << 33
+}
+
+/// Lines and rows of a request at once.
+fn in_one_pass(tables: &Tables, levels: &Levels, request: &[u8], limits: Limits, made: &Lines, whole: &Table) {
+    let filling = Filling::new(tables.shapes.as_ref(), &tables.names, STEM, START);
+    let found = lines::lines_and_rows(&tables.schema, levels, request, limits, Vec::new(), filling);
+    let (lines, rows) = found.expect("what becomes lines becomes lines and rows");
+    assert!(lines.data == made.data && lines.lines == made.lines, "with rows there are other lines");
+    let table = Table::made(rows, &made.placed(START));
+    assert_eq!((table.lines, &table.refused), (whole.lines, &whole.refused), "in one pass other lines are refused");
+    for ((name, one), (_, other)) in table.columns.iter().zip(&whole.columns) {
+        assert!(one == other, "{name}: of a request {one:?}, of its lines {other:?}");
+    }
 }
 
 /// A few rows at a time, as an index asks for them.

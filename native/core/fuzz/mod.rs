@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use change::{Chance, change, change_text};
 use whence_core::names::Names;
 use whence_core::schema::Schema;
+use whence_core::wired::Shapes;
 
 /// Inputs that are longer are not kept to be changed further.
 const LONGEST: usize = 4096;
@@ -41,6 +42,7 @@ pub type Outcome = u64;
 pub struct Tables {
     pub schema: Schema,
     pub names: Names,
+    pub shapes: Option<Shapes>,
 }
 
 /// An input that failed, and the number that says how it was asked.
@@ -63,10 +65,9 @@ impl Fuzz {
     /// Of a folder with the tables `schema.txt` and `names.txt`, and requests named `<signal>-<anything>.pb` or `.json`.
     pub fn new(seeds: &Path, seed: u64) -> Fuzz {
         let text = |name: &str| std::fs::read_to_string(seeds.join(name)).expect(name);
-        let tables = Tables {
-            schema: Schema::parse(&text("schema.txt")).expect("a schema"),
-            names: Names::parse(&text("names.txt")).expect("names"),
-        };
+        let schema = Schema::parse(&text("schema.txt")).expect("a schema");
+        let names = Names::parse(&text("names.txt")).expect("names");
+        let tables = Tables { shapes: Some(Shapes::of(&schema).expect("shapes")), schema, names };
         let pool = read(seeds);
         assert!(!pool.is_empty(), "no seeds in {}", seeds.display());
         let mut fuzz = Fuzz {
