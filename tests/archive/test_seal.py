@@ -67,3 +67,18 @@ def test_a_plain_file_stays_where_its_compressed_form_is_not_the_same(
     assert "cannot compress" in (writer.status.last_error or "")
     assert [path.suffix for path in (tmp_path / "first").glob("*.jsonl*")] == [".jsonl"]
     assert [path.suffix for path in (tmp_path / "second").glob("*.jsonl*")] == [".zst"]
+
+
+def test_what_another_program_writes_into_an_open_file_costs_none_of_our_lines(tmp_path: Path) -> None:
+    """A line put between ours is sealed with them, and nothing at the end is cut off for it."""
+    writer = ArchiveWriter(tmp_path, WriterOptions(compress_over=1_000))
+    writer.append("g", "logs", some_lines(20, size=500))
+    writer.sync()
+    [plain] = (tmp_path / "g").glob("*.jsonl")
+    with plain.open("ab") as other:
+        other.write(a_line("theirs").data)
+    writer.append("g", "logs", [a_line("ours", size=500)])
+    assert writer.close().reason is None
+    assert sorted(stored_uids(tmp_path)) == sorted([*map(str, range(20)), "theirs", "ours"])
+    assert [path.suffix for path in (tmp_path / "g").glob("*.jsonl*")] == [".zst"]
+    assert verify(tmp_path).ok

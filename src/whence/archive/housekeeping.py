@@ -7,6 +7,7 @@ large file never delays a sync.
 import errno
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -149,12 +150,12 @@ def finish(journal: Journal, segment: OpenSegment) -> None:
     """Seal a synced segment and compress it where it is worth it. Raises OSError."""
     over = journal.options.compress_over
     with open_group(segment.root, segment.group) as folder:
-        if segment.uncounted:
+        if segment.fd < 0 and not segment.uncounted:
+            segment.reopen()
+        if segment.uncounted or _has_more(segment):
             segment.close()
             list(recover_segment(folder, segment.stem, over))
             return
-        if segment.fd < 0:
-            segment.reopen()
         if read_seal(folder, segment.stem.text):
             return  # while its file was closed, another process took it for a dead writer's
         plain = _until_over(journal, segment.fd, segment.synced.bytes)
@@ -172,6 +173,12 @@ def finish(journal: Journal, segment: OpenSegment) -> None:
         except (OSError, DataError) as cause:
             with journal.lock:
                 journal.last_error = f"cannot compress or encrypt {segment.name}: {cause}"
+
+
+def _has_more(segment: OpenSegment) -> bool:
+    """Whether there is more in its file than was written here: another program put it between our lines, or behind them."""
+    is_known = segment.cut or segment.poisoned
+    return not is_known and os.fstat(segment.fd).st_size > segment.synced.bytes
 
 
 def _until_over(journal: Journal, fd: int, length: int) -> Iterator[bytes]:
