@@ -35,7 +35,7 @@ demo: $(VENV)/.light  ## record a simulation with a mystery in it, and ask why
 	@$(BIN)/whence demo
 
 test: $(VENV)/.dev $(VENV)/.clients  ## everything CI runs
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/.dev check-native  ## ruff, mypy strict, the laws of the house, the native core's own checks
 	@$(BIN)/ruff check .
@@ -71,7 +71,7 @@ bench-serve: $(VENV)/.dev  ## print how fast a served archive of 1M events answe
 	@$(BIN)/python -m benchmarks.serve $(if $(ARCHIVE),--archive $(ARCHIVE)) $(if $(EVENTS),--events $(EVENTS))
 
 torture: $(VENV)/.dev  ## the long versions of the fault tests
-	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto --timeout 3600
+	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto --dist worksteal --timeout 3600
 
 # A seed and a number of executions make a run that can be had again: `make fuzz SEED=7 EXECUTIONS=1000`. `KEPT=DIR` keeps the
 # smallest input of each way through the decoders.

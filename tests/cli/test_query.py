@@ -68,7 +68,7 @@ def test_when_the_time_is_over_the_part_that_is_there_is_marked(
 ) -> None:
     """On standard error and by the exit code, with the index and without; what was given is part of the answer."""
     monkeypatch.setattr("whence.cli.reading.INDEXED_BYTES", indexed)
-    archive = an_archive(tmp_path / "x", [an_event(f"e{n % 3}", correlation="c", time=n + 1) for n in range(3_000)])
+    archive = an_archive(tmp_path / "x", [an_event(f"e{n % 3}", correlation="c", time=n + 1) for n in range(1_000)])
     for command in (["log"], ["stats"], ["correlations"]):
         part = whence(*command, *form, "-a", archive, "--timeout", "0")
         assert part.code == 4, command

@@ -1,5 +1,6 @@
 """Named options and FILTER are one tree of the filter language, and every reading command takes both."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -126,26 +127,35 @@ def test_the_chain_of_one_event_is_not_selected(archive: Path, tmp_path: Path, w
     assert answer.code == 2 and "--of" in answer.err
 
 
-def test_without_the_extra_options_select_and_a_filter_says_what_to_install(archive: Path) -> None:
+def test_without_the_extra_options_select_and_a_filter_says_what_to_install(archive: Path, tmp_path: Path) -> None:
     """A light installation reads; neither the grammar's package nor the index is there."""
     script = (
-        "import sys\n"
+        "import json, os, sys\n"
         "for name in ('lark', 're2', 'duckdb', 'pyarrow', 'numpy'): sys.modules[name] = None\n"
         "import whence.cli.reading; whence.cli.reading.INDEXED_BYTES = 0\n"
         "from whence.cli.app import call\n"
-        "sys.exit(call(sys.argv[1:]))"
+        "for n, command in enumerate(json.loads(sys.argv[1])):\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        for end, name in ((1, 'out'), (2, 'err')): os.dup2(os.open(f'{n}.{name}', os.O_CREAT | os.O_WRONLY), end)\n"
+        "        sys.exit(call(command))\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)\n"
     )
-
-    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-c", script, *map(str, arguments), "-a", str(archive)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-    for command in (["log", "--type", "task.*", "--agent", "a"], ["runs"], ["errors"], ["last"], ["stats"], ["check"],
-                    ["correlations"], ["export", "-", "-f", "jsonl", "--severity", "warn"]):  # fmt: skip
-        done = run(*command)
-        assert (done.returncode, done.stderr) == (0, ""), command
-        assert "task.failed" in done.stdout or command[0] in ("runs", "check")
-    for command in (["log", "agent = 'a'"], ["tail", "agent = 'a'"], ["export", "-", "-f", "jsonl", "--where", "x"]):
-        done = run(*command)
-        assert (done.returncode, done.stdout) == (3, "")
-        assert done.stderr == "whence: cannot go on: the package lark is not installed; pip install 'whence[query]'\n"
+    read = [["log", "--type", "task.*", "--agent", "a"], ["runs"], ["errors"], ["last"], ["stats"], ["check"],
+            ["correlations"], ["export", "-", "-f", "jsonl", "--severity", "warn"]]  # fmt: skip
+    refused = [["log", "agent = 'a'"], ["tail", "agent = 'a'"], ["export", "-", "-f", "jsonl", "--where", "x"]]
+    commands = [[*command, "-a", str(archive)] for command in (*read, *refused)]
+    done = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(commands)], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.stderr == ""
+    codes = list(map(int, done.stdout.split()))
+    assert codes == [0] * len(read) + [3] * len(refused)
+    for n, command in enumerate(commands):
+        out, err = ((tmp_path / f"{n}.{name}").read_text() for name in ("out", "err"))
+        if codes[n] == 0:
+            assert err == "", command
+            assert "task.failed" in out or command[0] in ("runs", "check")
+        else:
+            assert out == ""
+            assert err == "whence: cannot go on: the package lark is not installed; pip install 'whence[query]'\n"

@@ -28,7 +28,7 @@ AT_ONCE = 8
 MEMORY = 512 << 20
 """What all requests may hold at once is half of it; the rest is for what the allocator does not give back at once."""
 ROUNDS = often(2, 20)
-PACKED_FOR_EACH = often(96 << 20, SIZE)
+PACKED_FOR_EACH = often(72 << 20, SIZE)
 """A client of gRPC packs a body for each call: eight at once are still more than the memory that they may take."""
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
