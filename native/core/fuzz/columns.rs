@@ -1,7 +1,7 @@
 //! What is asked of the walk from lines to columns: buffers that fit together, rows that are a line's records, the same rows
 //! in one go as in many and of a request's JSON as of its canonical line.
 
-use whence_core::columns::{Buffers, TEXTS};
+use whence_core::columns::{Buffers, Columns, TEXTS};
 use whence_core::events::{Made, columns_of_lines};
 use whence_core::filling::Filling;
 use whence_core::lines;
@@ -145,7 +145,7 @@ pub fn of_lines(
 
 /// Lines and rows of a request at once.
 fn in_one_pass(tables: &Tables, levels: &Levels, request: &[u8], limits: Limits, made: &Lines, whole: &Table) {
-    let filling = Filling::new(tables.shapes.as_ref(), &tables.names, STEM, START);
+    let filling = Filling::new(tables.shapes.as_ref(), &tables.names, STEM, START, Columns::default());
     let found = lines::lines_and_rows(&tables.schema, levels, request, limits, Vec::new(), filling);
     let (lines, rows) = found.expect("what becomes lines becomes lines and rows");
     assert!(lines.data == made.data && lines.lines == made.lines, "with rows there are other lines");
