@@ -109,6 +109,34 @@ impl<'a> Json<'a> {
         Err(Stop::Corrupt)
     }
 
+    /// Takes exactly these bytes, if they come next.
+    #[inline]
+    pub fn take(&mut self, bytes: &[u8]) -> bool {
+        let is_next = self.data[self.at..].starts_with(bytes);
+        self.at += if is_next { bytes.len() } else { 0 };
+        is_next
+    }
+
+    /// Takes what is between here and some bytes that begin with a quote, and those. None, and nothing is taken, where there is
+    /// an escape or anything else before.
+    #[inline]
+    pub fn until(&mut self, quote: &[u8]) -> Option<&'a [u8]> {
+        let start = self.at;
+        if self.plain().is_ok() {
+            let found = &self.data[start..self.at];
+            if self.take(quote) {
+                return Some(found);
+            }
+        }
+        self.at = start;
+        None
+    }
+
+    /// Goes back to a place.
+    pub fn back(&mut self, place: usize) {
+        self.at = place;
+    }
+
     /// Takes `true` or `false`.
     pub fn truth(&mut self) -> Result<bool, Stop> {
         let said = self.peek() == b't';

@@ -110,11 +110,62 @@ struct Maker<'s> {
     kind: Option<bool>,
     /// Whether null is a way to say nothing.
     has_nulls: bool,
+    plain: Option<Plain<'s>>,
+}
+
+/// A key with a text, spelled as we do: of attributes most are.
+struct Plain<'s> {
+    key: &'s Field,
+    value: &'s Field,
+    text: &'s Field,
+    /// What stands before the key, between it and the text, and behind that.
+    before: Vec<u8>,
+    between: Vec<u8>,
+}
+
+impl<'s> Plain<'s> {
+    fn of(schema: &'s Schema) -> Option<Self> {
+        let [key, value, ..] = &schema.messages[schema.pair].fields[..] else { return None };
+        let text = schema.messages.get(value.of)?.fields.first()?;
+        let fits = key.kind == Kind::Text && value.kind == Kind::Message && text.kind == Kind::Text && text.presence;
+        let before = [b"{", key.key.quoted(), b"\""].concat();
+        let between = [b"\",", value.key.quoted(), b"{", text.key.quoted(), b"\""].concat();
+        fits.then_some(Plain { key, value, text, before, between })
+    }
+
+    /// Puts such a pair with its size before it. False, and nothing is put or taken, where another is next.
+    #[inline]
+    fn put(&self, from: &mut Json, out: &mut Vec<u8>) -> bool {
+        let place = from.place();
+        let found = from.take(&self.before).then(|| Some((from.until(&self.between)?, from.until(b"\"}}")?))).flatten();
+        let Some((key, text)) = found.filter(|(key, _)| !key.is_empty()) else {
+            from.back(place);
+            return false;
+        };
+        let size = |tag: &[u8], size: usize| tag.len() + varint_size(size) + size;
+        let inside = size(&self.text.tag, text.len());
+        put_varint(out, (size(&self.key.tag, key.len()) + size(&self.value.tag, inside)) as u64);
+        out.extend_from_slice(&self.key.tag);
+        put_varint(out, key.len() as u64);
+        out.extend_from_slice(key);
+        out.extend_from_slice(&self.value.tag);
+        put_varint(out, inside as u64);
+        out.extend_from_slice(&self.text.tag);
+        put_varint(out, text.len() as u64);
+        out.extend_from_slice(text);
+        true
+    }
+}
+
+/// How many bytes a number takes.
+#[inline]
+fn varint_size(number: usize) -> usize {
+    (usize::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
 }
 
 impl<'s> Maker<'s> {
     fn new(schema: &'s Schema) -> Self {
-        Maker { schema, parts: Vec::new(), spare: Vec::new(), kind: None, has_nulls: true }
+        Maker { schema, parts: Vec::new(), spare: Vec::new(), kind: None, has_nulls: true, plain: Plain::of(schema) }
     }
 
     /// Puts a message, without its size.
@@ -126,14 +177,20 @@ impl<'s> Maker<'s> {
         let (mut seen, mut chosen) = (0u64, 0u64);
         let (mut next, mut in_order, mut first) = (0, true, true);
         while from.more(&mut first, b'}')? {
-            let name = from.text()?;
-            from.expect(b':')?;
-            let Some(place) = message.named_from(&name, next) else {
-                if room == LEVELS - 1 && self.kind.is_some() && name.starts_with(b"resource") {
-                    return Err(Stop::Corrupt); // perhaps another signal's
-                }
-                from.skip()?;
-                continue;
+            let ahead = message.fields[next..].iter().position(|field| from.take(field.key.quoted()));
+            let place = if let Some(ahead) = ahead {
+                next + ahead
+            } else {
+                let name = from.text()?;
+                from.expect(b':')?;
+                let Some(place) = message.named_from(&name, next) else {
+                    if room == LEVELS - 1 && self.kind.is_some() && name.starts_with(b"resource") {
+                        return Err(Stop::Corrupt); // perhaps another signal's
+                    }
+                    from.skip()?;
+                    continue;
+                };
+                place
             };
             if place >= 64 || seen >> place & 1 == 1 {
                 return Err(Stop::Corrupt);
@@ -212,6 +269,11 @@ impl<'s> Maker<'s> {
         while from.more(&mut first, b']')? {
             if field.kind == Kind::Message {
                 out.extend_from_slice(&field.tag);
+                if room >= 2
+                    && self.plain.as_ref().is_some_and(|plain| field.of == self.schema.pair && plain.put(from, out))
+                {
+                    continue;
+                }
                 sized(out, |out| self.message(field.of, from, out, room))?;
             } else {
                 scalar(field, from, out, false, true)?;

@@ -131,6 +131,12 @@ impl Key {
         Key { text, wide }
     }
 
+    /// `"name":`
+    #[inline]
+    pub fn quoted(&self) -> &[u8] {
+        &self.text[1..]
+    }
+
     #[inline]
     pub fn put(&self, out: &mut Vec<u8>) {
         let end = out.len() + self.text.len();
