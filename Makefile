@@ -70,7 +70,7 @@ bench-forward: $(VENV)/.dev  ## print how much OTLP the collector sends on, besi
 bench-serve: $(VENV)/.dev  ## print how fast a served archive of 1M events answers, and how many hear how much as it comes
 	@$(BIN)/python -m benchmarks.serve $(if $(ARCHIVE),--archive $(ARCHIVE)) $(if $(EVENTS),--events $(EVENTS))
 
-torture: $(VENV)/.dev  ## the long versions of the fault tests
+torture: $(VENV)/.dev  ## the long version of every test
 	@WHENCE_TORTURE=1 $(BIN)/python -m pytest -n auto --dist worksteal --timeout 3600
 
 # A seed and a number of executions make a run that can be had again: `make fuzz SEED=7 EXECUTIONS=1000`. `KEPT=DIR` keeps the

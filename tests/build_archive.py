@@ -12,7 +12,6 @@ import zstandard
 from whence.archive.writer import ArchiveWriter, WriterOptions
 from whence.otlp.page import Line
 
-TORTURE = os.environ.get("WHENCE_TORTURE") == "1"
 DEFAULT = WriterOptions()
 SCRIPTS = Path(__file__).parent / "archive"
 

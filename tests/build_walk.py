@@ -12,7 +12,6 @@ from whence.archive.reader import Archive
 from whence.archive.verify import verify
 from whence.event.model import Event
 
-TORTURE = os.environ.get("WHENCE_TORTURE") == "1"
 PROGRAMS = Path(__file__).parent / "walk" / "programs"
 
 

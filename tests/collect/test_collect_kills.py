@@ -16,9 +16,9 @@ from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HTTPExporter
 
+from build_examples import TORTURE
 from build_load import Load, Served, a_served, is_running
 from build_otlp import a_log
-from build_walk import TORTURE
 from waiting import until
 
 ROUNDS = 10 if TORTURE else 1

@@ -12,7 +12,8 @@ import pytest
 
 import whence
 from build import an_archive, an_event, append
-from build_archive import DEFAULT, TORTURE, some_lines, write_archive
+from build_archive import DEFAULT, some_lines, write_archive
+from build_examples import TORTURE
 from waiting import until
 from whence.archive import names
 from whence.archive.reader import Archive, Segment

@@ -1,6 +1,5 @@
 """Causes across processes: two services over real HTTP with stock instrumentation, and pools of processes."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import httpx
 import orjson
 import pytest
 
+from build_examples import often
 from build_programs import WHENCE, events_in, run_program, running
 from ports import free_port
 from whence.archive.reader import Archive
@@ -117,7 +117,7 @@ def test_a_pool_of_processes_carries_causes_and_loses_nothing(tmp_path: Path, me
 
 def test_forks_at_any_moment_neither_hang_nor_lose_anything(tmp_path: Path) -> None:
     """Whatever locks the parent's threads hold when it forks, each child records, and so does the parent."""
-    forks = 300 if os.environ.get("WHENCE_TORTURE") else 30
+    forks = often(20, 300)
     run_program(sys.executable, SERVICES / "forks.py", tmp_path / "archive", forks, cwd=tmp_path)
     events = events_in(tmp_path / "archive")
     said = sorted((event.payload["number"], event.payload["step"]) for event in events if event.type == "child")

@@ -7,7 +7,7 @@ import pytest
 
 from build_backend import Backend, Say, retry_info
 from build_chaos import Collect, Load, Proxy, a_collect, missing
-from build_walk import TORTURE
+from build_examples import TORTURE
 from waiting import until
 
 RETRY = "retry_on_failure: {initial_interval: 20ms, max_interval: 200ms}, timeout: 1500ms"

@@ -9,7 +9,7 @@ import pytest
 from build_backend import Backend
 from build_chaos import Load, Proxy, a_collect, a_proxy, missing
 from build_disks import a_disk
-from build_walk import TORTURE
+from build_examples import TORTURE
 from waiting import until
 
 ROUNDS = 8 if TORTURE else 2

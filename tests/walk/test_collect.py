@@ -14,8 +14,9 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HTTPExporter
 from opentelemetry.sdk._logs.export import LogRecordExportResult
 
+from build_examples import TORTURE
 from build_otlp import a_log
-from build_walk import TORTURE, environment
+from build_walk import environment
 from ports import free_port
 from waiting import until
 from whence.archive.reader import Archive

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import whence
-from build_walk import TORTURE, begin, ended, is_sound, recorded, run, whence_cli
+from build_examples import TORTURE
+from build_walk import begin, ended, is_sound, recorded, run, whence_cli
 from waiting import until
 from whence.event import names
 from whence.event.model import Event

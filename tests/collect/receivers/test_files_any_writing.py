@@ -10,8 +10,8 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from build_examples import TORTURE
 from build_files import Pipeline, Reading, a_line, reading
-from build_walk import TORTURE
 from whence.collect.component import Plug
 from whence.collect.receivers import filelog, otlp_json_file
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from build_examples import TORTURE
 from build_files import a_line
 from build_load import Served
-from build_walk import TORTURE
 from waiting import until
 
 ROUNDS = 10 if TORTURE else 2

@@ -19,11 +19,11 @@ import pytest
 from google.protobuf import json_format
 from google.rpc.status_pb2 import Status
 
+from build_examples import TORTURE
 from build_fuzz import Request, fuzzed
 from build_load import Served, a_request, a_served
 from build_receivers import JSON, PROTO, Answer, called, lines_in
 from build_requests import MESSAGES
-from build_walk import TORTURE
 from whence.archive.reader import Archive
 from whence.archive.verify import verify
 from whence.otlp.wire import lines_of_protobuf, protobuf_of_lines

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from build import a_bare_archive, an_event, append
-from build_archive import TORTURE
+from build_examples import TORTURE
 from build_live import TURNING, Ear, a_feed, write
 from waiting import until
 from whence.archive.removal import remove, settled_plan

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from build_archive import TORTURE
+from build_examples import TORTURE
 
 ROOT = Path(__file__).parents[3]
 
