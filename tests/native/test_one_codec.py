@@ -1,5 +1,6 @@
 """The native core and the pure one are one codec: the same bytes, the same counts, the same refusals."""
 
+import itertools
 import random
 import subprocess
 import sys
@@ -66,6 +67,16 @@ def test_broken_bytes_are_taken_or_refused_alike(signal: Any, data: st.DataObjec
     limits = data.draw(LIMITS)
     for _ in range(often(8, 20)):
         agree(signal, mutant(other_orders(message, chance), chance), limits)
+
+
+@needs_native
+def test_what_stands_in_an_unknown_group_is_passed_over_alike() -> None:
+    """Every request of up to six of these bytes: groups in groups, their ends, the number 0, which is no field elsewhere."""
+    for size in range(7):
+        for some in itertools.product(b"\x00\x03\x04\x0b\x0c\x80", repeat=size):
+            data = bytes(some)
+            taken = NATIVE.count_of_protobuf("logs", data)
+            assert taken == PURE.count_of_protobuf("logs", data), data
 
 
 @needs_native

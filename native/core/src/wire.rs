@@ -70,14 +70,21 @@ impl<'a> Reader<'a> {
     /// The number of the next field and its wire type, as the wire has them; None at the end.
     #[inline]
     pub fn key(&mut self) -> Result<Option<u32>, Stop> {
+        match self.any_key()? {
+            Some(key) if key < 8 => Err(Stop::Corrupt),
+            key => Ok(key),
+        }
+    }
+
+    /// As `key`, with the number 0 too, which names no field.
+    #[inline]
+    fn any_key(&mut self) -> Result<Option<u32>, Stop> {
         let Some(first) = self.next() else { return Ok(None) };
-        let key = if first < 128 {
+        if first < 128 {
             self.at += 1;
-            u32::from(first)
-        } else {
-            u32::try_from(self.long(5)?).map_err(|_| Stop::Corrupt)?
-        };
-        if key < 8 { Err(Stop::Corrupt) } else { Ok(Some(key)) }
+            return Ok(Some(u32::from(first)));
+        }
+        u32::try_from(self.long(5)?).map(Some).map_err(|_| Stop::Corrupt)
     }
 
     /// The number of the next field and its wire type; None at the end.
@@ -169,7 +176,8 @@ impl<'a> Reader<'a> {
         self.fixed().map(u32::from_le_bytes)
     }
 
-    /// Passes over a field that is not known; groups may be inside each other as deep as there is room.
+    /// Passes over a field that is not known; groups may be inside each other as deep as there is room. What is in a group
+    /// may have the number 0, as protobuf's own parser lets it.
     pub fn skip(&mut self, number: u32, wire: u8, room: u32) -> Result<(), Stop> {
         match wire {
             0 => self.varint().map(drop),
@@ -179,7 +187,7 @@ impl<'a> Reader<'a> {
             3 => {
                 let room = room.checked_sub(1).ok_or(Stop::Corrupt)?;
                 loop {
-                    match self.tag()? {
+                    match self.any_key()?.map(parts) {
                         None => return Err(Stop::Corrupt),
                         Some((found, 4)) if found == number => return Ok(()),
                         Some((found, wire)) => self.skip(found, wire, room)?,
@@ -246,6 +254,8 @@ mod tests {
     fn a_group_ends_with_its_own_number_and_in_the_room_there_is() {
         assert_eq!(Reader::new(&[0x08, 0x01, 0x0c]).skip(1, 3, ROOM), Ok(()));
         assert_eq!(Reader::new(&[0x14]).skip(1, 3, ROOM), Err(Stop::Corrupt));
+        assert_eq!(Reader::new(&[0x00, 0x01, 0x03, 0x04, 0x0c]).skip(1, 3, ROOM), Ok(()));
+        assert_eq!(Reader::new(&[0x04, 0x0c]).skip(1, 3, ROOM), Err(Stop::Corrupt));
         assert_eq!(Reader::new(&[0x0b, 0x0c, 0x0c]).skip(1, 3, 1), Err(Stop::Corrupt));
         assert_eq!(Reader::new(&[0x0b, 0x0c, 0x0c]).skip(1, 3, 2), Ok(()));
     }
