@@ -27,6 +27,7 @@ def test_it_says_where_it_serves_and_stops_when_told(tmp_path: Path) -> None:
             assert follower.stdout.readline().startswith("retry")
             assert one.stop(number) == 0, one.text
             assert "event: closing" in follower.communicate(timeout=60)[0]
+        assert "leaked" not in one.text, "what is held is let go of before the process ends"
 
 
 def test_a_port_that_is_taken_is_said_so(tmp_path: Path) -> None:

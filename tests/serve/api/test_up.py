@@ -43,6 +43,7 @@ def test_what_is_sent_is_there_when_it_is_acknowledged(tmp_path: Path) -> None:
         metrics = client.ask("/metrics").body.decode()
         assert "whence_archive_records" in metrics, "the collector's are there too"
         assert one.stop() == 0, one.text
+    assert one.text.count("\n") == 1, one.text
     with a_process("serve", "-a", archive, "--endpoint", "127.0.0.1:0", "--jaeger", "none") as again:
         assert again.client.get("/api/events")["total"] == 5
 
