@@ -32,6 +32,7 @@ def test_the_readme_example_runs_and_answers_why(tmp_path: Path) -> None:
     why = subprocess.run(
         [*command, "why", "-a", "my-archive", event_id], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout
+    assert "wind 6.1 -> 31" in why
     assert "ferry sails -> stays" in why
     assert "refund.paid" in why
 
