@@ -9,9 +9,12 @@ The programs that tests start compile their modules once, and not at each start,
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
+from build_backend import Backend, a_backend
 from build_examples import examples
 
 settings.register_profile("whence", examples(40, suppress_health_check=()))
@@ -21,3 +24,16 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    """A backend that says yes."""
+    with a_backend() as found:
+        yield found
+
+
+@pytest.fixture(params=["http", "grpc"])
+def by(request: pytest.FixtureRequest) -> str:
+    """The transport."""
+    return str(request.param)

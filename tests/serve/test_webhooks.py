@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from build import an_archive, an_event
-from build_backend import FAST, Backend, Say, a_backend
+from build_backend import FAST, Backend, Say
 from build_exporters import a_host
 from build_live import TURNING, a_writer, forget, write
 from build_serve import Client, a_server
@@ -24,13 +23,6 @@ from whence.serve.extension import ServeExtension
 from whence.serve.settings import ServeSettings
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of 32 bytes, no more...").decode()
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    """A server that says yes."""
-    with a_backend() as found:
-        yield found
 
 
 def a_hook(backend: Backend, **settings: Any) -> dict[str, Any]:

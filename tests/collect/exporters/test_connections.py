@@ -1,12 +1,11 @@
 """Connections of the sending exporters: the Collector's keys do what they say, shown by what goes over the wire."""
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from build_backend import Backend, a_backend, a_sender, counted, stopped
+from build_backend import Backend, a_sender, counted, stopped
 from build_chaos import Proxy, a_proxy
 from build_collect import a_config, some_logs
 from waiting import until
@@ -14,13 +13,6 @@ from whence.collect.config.model import BadConfig
 
 TEXT = "".join(random.Random(1).choices("ab", k=200_000))
 """Packs to a sixth."""
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    """A backend that says yes."""
-    with a_backend() as found:
-        yield found
 
 
 @pytest.mark.parametrize(("compression", "most"), [("gzip", 0.3), ("deflate", 0.3), ("none", 1.1)])

@@ -1,11 +1,10 @@
 """What an exporter to a trace viewer sends in place of log records: events as spans, linked to their causes."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from build_backend import Backend, a_backend, a_sender, stopped
+from build_backend import Backend, a_sender, stopped
 from build_processors import a_log, a_span, logs, spans
 from whence.collect.batch import Batch
 from whence.collect.exporters import projecting
@@ -19,13 +18,6 @@ from whence.otlp.value import pairs
 
 TRACE, FIRST, SECOND = "a" * 32, "1" * 16, "2" * 16
 UIDS = {name: f"01J0000000000000000000000{n}" for n, name in enumerate(("ask", "wake", "fail"))}
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    """A backend that says yes."""
-    with a_backend() as found:
-        yield found
 
 
 def an_event(name: str, *causes: str, **fields: Any) -> dict[str, Any]:

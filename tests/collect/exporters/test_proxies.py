@@ -3,12 +3,11 @@
 import base64
 import socket
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
-from build_backend import Backend, a_backend, a_sender, stopped
+from build_backend import Backend, a_sender, stopped
 from build_collect import some_logs
 from whence.collect.exporters.proxies import checked, proxy_of
 from whence.errors import ConfigError
@@ -125,13 +124,6 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
         while data := source.recv(65536):
             sink.sendall(data)
         sink.shutdown(socket.SHUT_WR)
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    """A backend that says yes."""
-    with a_backend() as found:
-        yield found
 
 
 @pytest.mark.parametrize("by", ["http", "grpc"])

@@ -4,7 +4,6 @@ import gzip
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,19 +21,6 @@ from whence.errors import ConfigError
 UNREADY = {"http": [Say(502), Say(503), Say(429), Say(504)], "grpc": [Say(code=14), Say(code=4), Say(code=10)]}
 THROTTLED = {"http": Say(429, (("Retry-After", "1"),)), "grpc": Say(code=8, details=retry_info(8, 1))}
 NEVER = {"http": Say(400), "grpc": Say(code=3)}
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    """A backend that says yes."""
-    with a_backend() as found:
-        yield found
-
-
-@pytest.fixture(params=["http", "grpc"])
-def by(request: pytest.FixtureRequest) -> str:
-    """The transport."""
-    return str(request.param)
 
 
 def test_every_signal_arrives_where_it_belongs(backend: Backend, by: str) -> None:

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,6 @@ from whence.collect.extensions.file_storage import PLUG as STORAGE
 from whence.errors import ConfigError
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of 32 bytes, no more...").decode()
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    """A server that says yes."""
-    with a_backend() as found:
-        yield found
 
 
 def a_webhook(backend: Backend, directory: Path = Path(), extensions: Any = None, **settings: Any) -> Webhook:
